@@ -1,0 +1,1 @@
+"""What things are: values and rules; the standard library alone, no I/O, clock or environment."""

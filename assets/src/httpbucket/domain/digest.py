@@ -1,0 +1,107 @@
+"""A digest is a type: an algorithm and lower-case hex, printed ``sha256:9f86…``."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from httpbucket.domain.errors import InvalidDigest
+
+#: A bare hex text is tried in this order, behind the algorithm that the operator chose.
+BARE_HEX_ORDER = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+
+_HEX = re.compile(r"[0-9a-f]+")
+_ALGORITHM = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@functools.cache
+def digest_size(algorithm: str) -> int | None:
+    """The algorithm's digest length in bytes; None when hashlib has no such fixed-length algorithm.
+
+    SHAKE has no length of its own and is therefore none.
+    """
+    if not _ALGORITHM.fullmatch(algorithm):
+        return None
+    try:
+        return hashlib.new(algorithm, usedforsecurity=False).digest_size or None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """What a content hashes to under one algorithm.
+
+    >>> Digest.parse("MD5:D41D8CD98F00B204E9800998ECF8427E")
+    Digest(algorithm='md5', hex='d41d8cd98f00b204e9800998ecf8427e')
+    >>> str(Digest.of("md5", bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e")))
+    'md5:d41d8cd98f00b204e9800998ecf8427e'
+    """
+
+    algorithm: str
+    hex: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``algorithm:hex`` in either case. Raises `InvalidDigest`."""
+        algorithm, colon, hexadecimal = text.lower().partition(":")
+        size = digest_size(algorithm) if colon else None
+        if size is None:
+            raise InvalidDigest(
+                f"{_shown(text)} names no digest algorithm that is known here; "
+                "expected <algorithm>:<hex>, for example sha256:9f86…"
+            )
+        return cls(algorithm, _checked_hex(hexadecimal, {size}))
+
+    @classmethod
+    def of(cls, algorithm: str, value: bytes) -> Self:
+        """The digest whose raw value is ``value``."""
+        return cls(algorithm, value.hex())
+
+    @property
+    def value(self) -> bytes:
+        """The raw digest."""
+        return bytes.fromhex(self.hex)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+def sha256(hexadecimal: str) -> Digest:
+    """The identity of a blob, from hex that is already known to be right."""
+    return Digest("sha256", hexadecimal)
+
+
+def read_question(text: str, *, preferred: str) -> tuple[Digest, ...]:
+    """Read a client's ``algorithm:hex`` or bare hex as the digests that it may mean, best first.
+
+    Bare hex means ``preferred`` when its length fits, then each algorithm of `BARE_HEX_ORDER` of
+    that length. Raises `InvalidDigest` for anything else.
+
+    >>> [d.algorithm for d in read_question("0" * 64, preferred="sha3_256")]
+    ['sha3_256', 'sha256']
+    """
+    if ":" in text:
+        return (Digest.parse(text),)
+    sizes = {name: digest_size(name) for name in (preferred, *BARE_HEX_ORDER)}
+    hexadecimal = _checked_hex(text.lower(), {size for size in sizes.values() if size})
+    fitting = (name for name, size in sizes.items() if size and 2 * size == len(hexadecimal))
+    return tuple(Digest(name, hexadecimal) for name in fitting)
+
+
+def _checked_hex(text: str, sizes: Iterable[int]) -> str:
+    lengths = sorted(2 * size for size in sizes)
+    expected = f"expected {' or '.join(map(str, lengths))} of 0-9 and a-f"
+    if not _HEX.fullmatch(text):
+        raise InvalidDigest(f"{_shown(text)} is not a hexadecimal digest: {expected}.")
+    if len(text) not in lengths:
+        raise InvalidDigest(f"A digest of {len(text)} digits has the wrong length: {expected}.")
+    return text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:80]}…")

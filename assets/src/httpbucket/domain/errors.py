@@ -1,0 +1,105 @@
+"""Everything that can go wrong and be told: one sentence each, facts as attributes.
+
+No class here knows HTTP. ``httpbucket.web.errors`` is the one table from these classes to statuses.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BucketError(Exception):
+    """A refusal that the client or the operator should read.
+
+    ``str(error)`` is one sentence: what was wrong and what was expected. ``problem`` is the short
+    name that programs compare. ``detail`` holds further facts, ready for JSON.
+    """
+
+    problem: ClassVar[str] = "error"
+
+    def __init__(self, sentence: str, **detail: object) -> None:
+        super().__init__(sentence)
+        self.detail: dict[str, object] = detail
+
+
+class InvalidDigest(BucketError):
+    """A text is not a digest of any algorithm that is recorded here."""
+
+    problem = "invalid-digest"
+
+
+class AmbiguousDigest(BucketError):
+    """A digest of a weak algorithm names several different contents."""
+
+    problem = "ambiguous-digest"
+
+
+class BlobNotFound(BucketError):
+    """No upload names this content."""
+
+    problem = "blob-not-found"
+
+
+class UploadNotFound(BucketError):
+    """There is no upload with this id."""
+
+    problem = "upload-not-found"
+
+
+class MissingFile(BucketError):
+    """The request carries no file in the field where one is expected."""
+
+    problem = "missing-file"
+
+
+class EmptyFilename(BucketError):
+    """A file came without a name."""
+
+    problem = "empty-filename"
+
+
+class TooLarge(BucketError):
+    """The act holds more bytes than ``MAX_CONTENT_LENGTH``."""
+
+    problem = "too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The upload is larger than {limit} bytes, "
+            "the most that this server takes (MAX_CONTENT_LENGTH).",
+            max_content_length=limit,
+        )
+
+
+class StorageFull(BucketError):
+    """The disk or a quota has no room for these bytes."""
+
+    problem = "storage-full"
+
+
+class StorageUnavailable(BucketError):
+    """The store cannot do this now (read-only, out of descriptors, an input/output error)."""
+
+    problem = "storage-unavailable"
+
+
+class IndexNotReady(BucketError):
+    """The index cannot answer yet; the same question later gets an answer."""
+
+    problem = "index-not-ready"
+
+
+class UnusableStore(BucketError):
+    """The store's directory cannot be used; the sentence tells the operator what to do."""
+
+    problem = "unusable-store"
+
+
+class InvalidSettings(BucketError):
+    """The environment holds mistakes, all of which are in ``mistakes``."""
+
+    problem = "invalid-settings"
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes

@@ -1,0 +1,205 @@
+"""An upload and its record: all that must survive to know what was kept, when and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import UploadNotFound
+
+#: The version of the record's format; a reader refuses a newer one.
+RECORD_FORMAT = 1
+
+_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{6}\.\d{3}Z-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UploadId:
+    """When an upload came, to the millisecond, and 64 random bits; ids sort by time.
+
+    >>> UploadId.parse("20261121T143205.812Z-9f3c1a77d0e4b256").directory
+    'archive/2026/11/21/20261121T143205.812Z-9f3c1a77d0e4b256'
+    """
+
+    text: str
+
+    @classmethod
+    def new(cls, now: datetime, random_bits: int) -> Self:
+        """The id of an upload that comes ``now`` (any zone); ``random_bits`` are 64 of them."""
+        moment = now.astimezone(UTC)
+        return cls(f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z-{random_bits:016x}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an id. Raises `UploadNotFound`, for no upload has any other text."""
+        if not _ID.fullmatch(text):
+            raise UploadNotFound(f"{text[:80]!r} is not the id of an upload.")
+        return cls(text)
+
+    @property
+    def day(self) -> str:
+        """The day (UTC) as a path below ``archive/``: ``2026/11/21``."""
+        return f"{self.text[:4]}/{self.text[4:6]}/{self.text[6:8]}"
+
+    @property
+    def directory(self) -> str:
+        """The upload's directory, relative to the store."""
+        return f"archive/{self.day}/{self.text}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fact about an upload that its producer should know: left out, changed, not unpacked."""
+
+    problem: str
+    sentence: str
+
+    def to_json(self) -> dict[str, str]:
+        """The finding as records and receipts write it."""
+        return {"problem": self.problem, "sentence": self.sentence}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(str(value["problem"]), str(value["sentence"]))
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBlob:
+    """A blob under its name in the upload's directory."""
+
+    name: str
+    blob: Descriptor
+
+    def to_json(self) -> dict[str, Any]:
+        """The name beside the descriptor's own keys."""
+        return {"name": self.name, **self.blob.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(str(value["name"]), Descriptor.from_json(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """An unpacked archive file: its directory in the upload's, its manifest, what it sums to."""
+
+    name: str
+    manifest: Descriptor
+    files: int
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The tree as records write it."""
+        return {
+            "name": self.name,
+            "manifest": self.manifest.to_json(),
+            "files": self.files,
+            "size": self.size,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(
+            name=str(value["name"]),
+            manifest=Descriptor.from_json(value["manifest"]),
+            files=int(value["files"]),
+            size=int(value["size"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one upload; its JSON is ``.upload.json`` in the upload's directory.
+
+    ``uploaded`` is the file as it came; ``decompressed`` the stream inside a compressed file;
+    ``tree`` what an archive file unpacked to; ``replicas`` the paths (relative to the store) where
+    the content appears as well; ``headers`` the request headers that a template names.
+    """
+
+    id: UploadId
+    received: datetime
+    uploaded: NamedBlob
+    decompressed: NamedBlob | None = None
+    tree: Tree | None = None
+    replicas: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    expires: datetime | None = None
+
+    def named_blobs(self) -> tuple[NamedBlob, ...]:
+        """The blobs that this record names itself (a manifest's members come on top)."""
+        return (self.uploaded, *((self.decompressed,) if self.decompressed else ()))
+
+    @property
+    def archive_file(self) -> NamedBlob | None:
+        """The archive file that was unpacked: of a ``.tgz`` the tar inside it."""
+        return (self.decompressed or self.uploaded) if self.tree else None
+
+    @property
+    def manifest(self) -> Digest | None:
+        """The identity of the tree's manifest."""
+        return self.tree.manifest.sha256 if self.tree else None
+
+    def to_bytes(self) -> bytes:
+        """The record as it lies on disk."""
+        value = {
+            "format": RECORD_FORMAT,
+            "id": str(self.id),
+            "received": self.received.isoformat(),
+            "uploaded": self.uploaded.to_json(),
+            "decompressed": self.decompressed.to_json() if self.decompressed else None,
+            "tree": self.tree.to_json() if self.tree else None,
+            "replicas": list(self.replicas),
+            "findings": [finding.to_json() for finding in self.findings],
+            "headers": dict(self.headers),
+            "expires": self.expires.isoformat() if self.expires else None,
+        }
+        return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Self:
+        """Read what `to_bytes` wrote. Raises ValueError, saying what is wrong with it."""
+        try:
+            value = json.loads(text)
+            if value["format"] > RECORD_FORMAT:
+                raise ValueError(
+                    f"the record has format {value['format']}, newer than this program"
+                )
+            return cls._from_json(value)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a record: {error!r}") from error
+
+    @classmethod
+    def _from_json(cls, value: Mapping[str, Any]) -> Self:
+        decompressed, tree, expires = value["decompressed"], value["tree"], value["expires"]
+        return cls(
+            id=UploadId.parse(value["id"]),
+            received=datetime.fromisoformat(value["received"]),
+            uploaded=NamedBlob.from_json(value["uploaded"]),
+            decompressed=NamedBlob.from_json(decompressed) if decompressed else None,
+            tree=Tree.from_json(tree) if tree else None,
+            replicas=tuple(map(str, value["replicas"])),
+            findings=tuple(map(Finding.from_json, value["findings"])),
+            headers={str(name): str(text) for name, text in value["headers"].items()},
+            expires=datetime.fromisoformat(expires) if expires else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a client is told was kept: the record, and the steps taken in plain words."""
+
+    record: Record
+    log: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""How it runs: gunicorn, its configuration, and the duties in the background."""

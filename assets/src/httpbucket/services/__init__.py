@@ -1,0 +1,1 @@
+"""What the product does: one verb each, with its ports given to the constructor."""
