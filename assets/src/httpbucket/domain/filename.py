@@ -51,7 +51,7 @@ def safe_part(text: str) -> str:
 
 
 def cut_to_bytes(name: str, *, whole: str, limit: int = MAX_NAME_BYTES) -> str:
-    """``name`` if it fits ``limit`` bytes, else its front, a digest of ``whole``, and its suffix."""
+    """``name`` if it fits ``limit`` bytes, else its front, a digest of ``whole``, its suffix."""
     if len(name.encode()) <= limit:
         return name
     digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
