@@ -98,7 +98,7 @@ def xz_decoder() -> Decoder:
 
 def zstd_decoder() -> Decoder:
     """Decodes one zstd frame, skippable ones too, within `MAX_ZSTD_WINDOW_LOG`."""
-    limit = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
+    limit: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
     return zstd.ZstdDecompressor(options=limit)
 
 

@@ -65,14 +65,16 @@ def _checked_offsets(stream: BinaryIO, directory: ZipDirectory, budget: Budget) 
     offsets = array("Q")
     for record in directory.records(stream):
         budget.check_members(len(offsets) + 1)
-        _check_record(record)
+        _check_record(record, directory)
         member_path(zip_member_name(record), budget.limits)
         offsets.append(record.offset)
         budget.check_time()
     return array("Q", sorted(offsets))
 
 
-def _check_record(record: ZipRecord) -> None:
+def _check_record(record: ZipRecord, directory: ZipDirectory) -> None:
+    if record.offset >= directory.start:
+        raise CorruptArchive(f"Member {shown(record.name)} lies behind the end of the zip.")
     if record.flags & _ENCRYPTED_FLAGS:
         raise EncryptedArchive(f"Member {shown(record.name)} of the zip is encrypted.")
     if record.method not in METHODS:
@@ -111,7 +113,7 @@ class _Walk:
         if not agree:
             sentence = f"Member {shown(record.name)} and the zip's directory contradict each other."
             raise CorruptArchive(sentence)
-        start = record.offset + _LOCAL_HEADER.size + fields[9] + fields[10]
+        start = int(record.offset + _LOCAL_HEADER.size + fields[9] + fields[10])
         self._check_span(record, start + record.compressed_size)
         return start
 

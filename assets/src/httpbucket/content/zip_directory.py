@@ -51,7 +51,7 @@ class ZipRecord:
 
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
-    """Where the directory lies, what it announces, and how many bytes are ``trailing`` behind all."""
+    """Where the directory lies, what it announces, and how many bytes follow the zip."""
 
     start: int
     size: int
