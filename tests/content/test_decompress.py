@@ -156,7 +156,7 @@ def test_what_xz_writes_at_its_best_is_read() -> None:
 
 
 def huge_xz() -> bytes:
-    """An xz of 60 bytes whose block header asks for a dictionary of 1 GiB (xz format 3.1, 5.3.1)."""
+    """An xz of 60 bytes that asks for a dictionary of 1 GiB (xz format 3.1, 5.3.1)."""
     chain = [{"id": lzma.FILTER_LZMA2, "dict_size": 4096}]
     whole = bytearray(lzma.compress(b"x", filters=chain))
     whole[16] = 36
@@ -165,7 +165,7 @@ def huge_xz() -> bytes:
 
 
 def huge_zstd() -> bytes:
-    options = {zstd.CompressionParameter.window_log: 27}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27}
     compressor = zstd.ZstdCompressor(options=options)
     return compressor.compress(b"x" * 1000) + compressor.flush()
 
