@@ -23,9 +23,23 @@ MINUTE = "20261121.1432"
 # Names made of what names are mistaken for, and of anything.
 PIECES = st.lists(
     st.sampled_from(
-        "x|_|.|latest|.latest|-pass|20261121|.1432|.0|.gz|.tar|_latest|~1044579154d8e3d8|é| ".split(
-            "|"
-        )
+        [
+            "x",
+            "_",
+            ".",
+            "latest",
+            ".latest",
+            "-pass",
+            "20261121",
+            ".1432",
+            ".0",
+            ".gz",
+            ".tar",
+            "_latest",
+            "~1044579154d8e3d8",
+            "é",
+            " ",
+        ]
     ),
     min_size=1,
     max_size=8,
