@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from httpbucket.domain.digest import digest_size
+from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
 from httpbucket.domain.size import parse_size
 from httpbucket.domain.template import ReplicaTemplate
@@ -107,7 +107,7 @@ class _Reader:
         try:
             return parse(text) if text else ""
         except ValueError as error:
-            self.mistakes.append(f"{name}: {error}.")
+            self.mistakes += [f"{name}: {line.rstrip('.')}." for line in str(error).splitlines()]
             return parse(default) if default else ""
 
     def read_templates(self) -> tuple[ReplicaTemplate, ...]:
@@ -145,8 +145,8 @@ def _location(text: str) -> str:
 
 
 def _algorithm(text: str) -> str:
-    algorithm = text.lower()
-    if digest_size(algorithm) is None:
+    algorithm = algorithm_name(text)
+    if algorithm is None:
         raise ValueError(
             f"{text!r} is no digest algorithm of a fixed length; "
             "choose for example md5, sha1, sha256 or sha512"

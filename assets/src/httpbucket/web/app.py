@@ -27,6 +27,8 @@ def create_app(settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Br
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Receipts are read by people as often as by programs.
+    app.json.compact = False  # type: ignore[attr-defined]
     present = Presenter(settings)
     app.register_blueprint(server.blueprint(present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
