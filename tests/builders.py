@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from io import BufferedReader, BytesIO, RawIOBase
 from struct import pack
 from typing import Any
 
-from httpbucket.content.decoders import zstd
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 BLOCK = 512
 
@@ -207,6 +211,13 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zstd": zstd.compress,
 }
+
+
+def zstd_with_window(content: bytes, log: int) -> bytes:
+    """A zstd frame that asks its reader for a window of 2^log bytes."""
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: log}
+    compressor = zstd.ZstdCompressor(options=options)
+    return compressor.compress(content) + compressor.flush()
 
 
 def repeated(piece: bytes, times: int) -> BufferedReader:

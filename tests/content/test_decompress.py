@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpbucket.content.decoders import zstd
 from httpbucket.content.decompress import decompress
 from httpbucket.content.findings import Findings
 from httpbucket.content.kind import Compression
@@ -24,7 +23,7 @@ from httpbucket.domain.unpacking import (
     TruncatedArchive,
     UnsupportedArchive,
 )
-from tests.builders import COMPRESSORS, repeated
+from tests.builders import COMPRESSORS, repeated, zstd_with_window
 from tests.unpacking import decompressed
 
 COMPRESSIONS = list(Compression)
@@ -165,9 +164,7 @@ def huge_xz() -> bytes:
 
 
 def huge_zstd() -> bytes:
-    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27}
-    compressor = zstd.ZstdCompressor(options=options)
-    return compressor.compress(b"x" * 1000) + compressor.flush()
+    return zstd_with_window(b"x" * 1000, 27)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from typing import Protocol
 from httpbucket.domain.unpacking import CorruptArchive, UnsupportedArchive
 
 if sys.version_info >= (3, 14):
-    from compression import zstd as zstd
+    from compression import zstd
 else:
-    from backports import zstd as zstd
+    from backports import zstd
 
 #: Enough for the 64 MiB dictionary of ``xz -9``; 60 bytes of xz can ask for a GiB and more.
 MAX_XZ_MEMORY = 66 * 1024 * 1024

@@ -47,9 +47,14 @@ class Descriptor:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        """Read what `to_json` wrote.
+
+        Raises KeyError, TypeError, AttributeError, ValueError or `InvalidDigest` for anything else.
+        """
+        digests = {str(name): str(text) for name, text in value["digests"].items()}
+        Digest.parse(f"sha256:{digests['sha256']}")
         return cls(
-            digests={str(name): str(text) for name, text in value["digests"].items()},
+            digests=digests,
             size=int(value["size"]),
             crc32=int(value["crc32"], 16),
             media_type=str(value["media_type"]),

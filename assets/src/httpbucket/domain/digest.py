@@ -18,18 +18,37 @@ _HEX = re.compile(r"[0-9a-f]+")
 _ALGORITHM = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-@functools.cache
 def digest_size(algorithm: str) -> int | None:
     """The algorithm's digest length in bytes; None when hashlib has no such fixed-length algorithm.
 
     SHAKE has no length of its own and is therefore none.
     """
-    if not _ALGORITHM.fullmatch(algorithm):
+    known = _known_algorithm(algorithm)
+    return known[1] if known else None
+
+
+def algorithm_name(text: str) -> str | None:
+    """The one name under which digests of this algorithm are recorded; None where there is none.
+
+    OpenSSL knows most algorithms by several names, among them those of RFC 9530.
+
+    >>> algorithm_name("SHA-256"), algorithm_name("sha256"), algorithm_name("shake_128")
+    ('sha256', 'sha256', None)
+    """
+    known = _known_algorithm(text.lower())
+    return known[0] if known else None
+
+
+# Bounded, because clients ask for algorithms by any name that they like.
+@functools.lru_cache(maxsize=64)
+def _known_algorithm(name: str) -> tuple[str, int] | None:
+    if not _ALGORITHM.fullmatch(name):
         return None
     try:
-        return hashlib.new(algorithm, usedforsecurity=False).digest_size or None
+        hasher = hashlib.new(name, usedforsecurity=False)
     except ValueError:
         return None
+    return (hasher.name, hasher.digest_size) if hasher.digest_size else None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,13 +68,14 @@ class Digest:
     def parse(cls, text: str) -> Self:
         """Read ``algorithm:hex`` in either case. Raises `InvalidDigest`."""
         algorithm, colon, hexadecimal = text.lower().partition(":")
-        size = digest_size(algorithm) if colon else None
-        if size is None:
+        known = _known_algorithm(algorithm) if colon else None
+        if known is None:
             raise InvalidDigest(
                 f"{_shown(text)} names no digest algorithm that is known here; "
                 "expected <algorithm>:<hex>, for example sha256:9f86…"
             )
-        return cls(algorithm, _checked_hex(hexadecimal, {size}))
+        name, size = known
+        return cls(name, _checked_hex(hexadecimal, {size}))
 
     @classmethod
     def of(cls, algorithm: str, value: bytes) -> Self:

@@ -103,3 +103,45 @@ class InvalidSettings(BucketError):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class SeveralFiles(BucketError):
+    """One request brings more files than one."""
+
+    problem = "several-files"
+
+
+class MalformedBody(BucketError):
+    """The request's body is not what its headers say."""
+
+    problem = "malformed-body"
+
+
+class IncompleteBody(BucketError):
+    """The client stopped sending before the end of what it announced."""
+
+    problem = "incomplete-body"
+
+
+class SlowBody(BucketError):
+    """The client sent nothing for too long."""
+
+    problem = "slow-body"
+
+
+class UnsupportedCoding(BucketError):
+    """The body is coded in a way that would be stored as it is, and not as what it means."""
+
+    problem = "unsupported-coding"
+
+
+class CrossSite(BucketError):
+    """A browser sends this on behalf of another site's page."""
+
+    problem = "cross-site"
+
+
+class UnusableAddress(BucketError):
+    """The server cannot listen where it should; the sentence tells the operator what to do."""
+
+    problem = "unusable-address"

@@ -20,7 +20,12 @@ _SEPARATORS = re.compile(r"[/\\]")
 _UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp", "Cn"}
 _DIRECTIONAL = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 _DIGEST_DIGITS = 16
+_MARK = re.compile(rf"~[0-9a-f]{{{_DIGEST_DIGITS}}}\Z")
+# A suffix has a letter, so that "app-1.2" and "Mr. Smith" have none.
+_SUFFIX = re.compile(r"\.(?=[^.]*[^\W\d_])[^.\s]+\Z")
 _LONGEST_KEPT_SUFFIX = 32
+
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 
 
 def kept_filename(text: str | None) -> str:
@@ -38,7 +43,7 @@ def kept_filename(text: str | None) -> str:
     last = _SEPARATORS.split(text.rstrip("/\\"))[-1]
     if not last.strip(" ."):
         return FALLBACK_NAME
-    return cut_to_bytes(safe_part(last), whole=text)
+    return cut_to_bytes(safe_part(last), whole=last)
 
 
 def safe_part(text: str) -> str:
@@ -54,13 +59,53 @@ def cut_to_bytes(name: str, *, whole: str, limit: int = MAX_NAME_BYTES) -> str:
     """``name`` if it fits ``limit`` bytes, else its front, a digest of ``whole``, its suffix."""
     if len(name.encode()) <= limit:
         return name
-    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
-    suffix = "".join(re.findall(r"(?:\.[^.\s]+){1,2}$", name)[:1])
-    if len(suffix.encode()) > _LONGEST_KEPT_SUFFIX:
-        suffix = ""
-    tail = f"~{digest}{suffix}"
-    front = name.encode()[: limit - len(tail.encode())].decode(errors="ignore")
-    return f"{front}{tail}"
+    stem, extension = split_extension(name)
+    return mark(stem, whole=whole, limit=limit - len(extension.encode())) + extension
+
+
+def mark(name: str, *, whole: str, limit: int = MAX_NAME_BYTES) -> str:
+    """As much of ``name`` as leaves room in ``limit`` bytes for ``~`` and a digest of ``whole``.
+
+    The digest is the first 16 digits of the SHA-256 of ``whole`` in NFC, so that names which were
+    changed for safety stay as different as the texts they came from.
+
+    >>> mark("a_b", whole="a/b")
+    'a_b~c14cddc033f64b9d'
+    """
+    text = unicodedata.normalize("NFC", whole).encode("utf-8", "surrogatepass")
+    tail = f"~{hashlib.sha256(text).hexdigest()[:_DIGEST_DIGITS]}"
+    return front(name, limit - len(tail)) + tail
+
+
+def is_marked(name: str) -> bool:
+    """Whether ``name`` ends as `mark` ends names."""
+    return _MARK.search(name) is not None
+
+
+def front(text: str, limit: int) -> str:
+    """The first characters of ``text`` that fit ``limit`` bytes."""
+    return text.encode()[: max(limit, 0)].decode(errors="ignore")
+
+
+def split_extension(name: str) -> tuple[str, str]:
+    """``name`` as stem and extension; a compressed file's own suffix belongs to the extension.
+
+    A suffix holds a letter and no white space; stem and extension together are ``name``.
+
+    >>> split_extension("x.tar.gz"), split_extension("a.b.log"), split_extension("app-1.2")
+    (('x', '.tar.gz'), ('a.b', '.log'), ('app-1.2', ''))
+    """
+    last = _suffix(name)
+    inner = _suffix(name.removesuffix(last)) if last.lower() in _COMPRESSED else ""
+    for extension in (inner + last, last):
+        if 0 < len(extension) < len(name) and len(extension.encode()) <= _LONGEST_KEPT_SUFFIX:
+            return name.removesuffix(extension), extension
+    return name, ""
+
+
+def _suffix(name: str) -> str:
+    match = _SUFFIX.search(name[-_LONGEST_KEPT_SUFFIX - 1 :])
+    return match[0] if match else ""
 
 
 def _safe_character(character: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import BucketError
 from httpbucket.domain.upload import Finding
 
 MANIFEST_FORMAT = 1
@@ -52,13 +53,17 @@ class ManifestHeader:
         """Read what `to_line` wrote. Raises ValueError for anything else."""
         value = _value(line)
         try:
+            if value["format"] > MANIFEST_FORMAT:
+                raise ValueError(
+                    f"the manifest has format {value['format']}, newer than this program"
+                )
             return cls(
                 source=Digest.parse(value["source"]),
                 unpacker=str(value["unpacker"]),
                 limits={str(name): int(limit) for name, limit in value["limits"].items()},
                 findings=tuple(map(Finding.from_json, value["findings"])),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, BucketError) as error:
             raise ValueError(f"not a manifest's header: {error!r}") from error
 
 
@@ -92,7 +97,7 @@ class ManifestEntry:
                 executable=bool(value.get("executable", False)),
                 mtime=float(value["mtime"]),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, BucketError) as error:
             raise ValueError(f"not a manifest's entry: {error!r}") from error
 
 
@@ -111,7 +116,9 @@ def read_manifest(lines: Iterable[bytes]) -> tuple[ManifestHeader, Iterator[Mani
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
+    return text.encode(errors="backslashreplace") + b"\n"
 
 
 def _value(line: bytes) -> dict[str, Any]:

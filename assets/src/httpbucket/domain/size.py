@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
-_SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)")
+_SIZE = re.compile(r"([0-9]{1,15})\s*([a-z]*)")
 
 
 def parse_size(text: str) -> int:
@@ -28,7 +28,7 @@ def show_size(size: int) -> str:
     """
     amount = float(size)
     for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1024:
+        if round(amount, 1) < 1024:
             return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
         amount /= 1024
     return f"{amount:.1f}".removesuffix(".0") + " TB"

@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import UploadNotFound
+from httpbucket.domain.errors import BucketError, UploadNotFound
 
 #: The version of the record's format; a reader refuses a newer one.
 RECORD_FORMAT = 1
 
-_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T\d{6}\.\d{3}Z-[0-9a-f]{16}")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -166,7 +166,11 @@ class Record:
             "headers": dict(self.headers),
             "expires": self.expires.isoformat() if self.expires else None,
         }
-        return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+        # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
+        return (
+            json.dumps(value, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
+            + b"\n"
+        )
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Self:
@@ -178,7 +182,7 @@ class Record:
                     f"the record has format {value['format']}, newer than this program"
                 )
             return cls._from_json(value)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, BucketError) as error:
             raise ValueError(f"not a record: {error!r}") from error
 
     @classmethod

@@ -44,11 +44,21 @@ def tree_name(filename: str) -> str:
     >>> tree_name("results.tar.gz"), tree_name("Logs.ZIP"), tree_name("results"), tree_name("a.gz")
     ('results', 'Logs', 'results.d', 'a.gz.d')
     """
+    stem = archive_stem(filename)
+    return f"{filename}{TREE_SUFFIX}" if stem == filename else stem
+
+
+def archive_stem(filename: str) -> str:
+    """The filename of an archive file without the suffixes that say that it is one.
+
+    >>> archive_stem("results.tar.gz"), archive_stem("v1.2.zip"), archive_stem("backup")
+    ('results', 'v1.2', 'backup')
+    """
     for name in (decompressed_name(filename), filename):
         for suffix in _ARCHIVE_SUFFIXES:
             if stem := _cut(name, suffix):
                 return stem
-    return f"{filename}{TREE_SUFFIX}"
+    return filename
 
 
 def stays_packed(filename: str, unpack_not: Iterable[str]) -> bool:

@@ -1,0 +1,45 @@
+# make run: serve on http://127.0.0.1:5000      make test: lint, types, all tests
+# Settings are environment variables: docs/reference/configuration.md
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: run test test-long lint lock clean
+
+run: export HOST ?= 127.0.0.1
+run: $(VENV)/installed
+	@exec $(BIN)/http-bucket serve
+
+test: lint
+	$(BIN)/python -X dev -m pytest -m "not long"
+
+test-long: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+lock: $(VENV)/installed-for-tests
+	$(BIN)/python tests/lock.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "http-bucket needs Python 3.11 or later; name one: make PYTHON=python3.13")'
+	@echo "Making $(VENV) and installing what http-bucket needs (once, about half a minute)."
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: assets/requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -r assets/requirements.txt
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/installed-for-tests: requirements-dev.lock tests/debian-packages.txt tests/install-debian-packages $(VENV)/installed
+	$(PIP) install -r requirements-dev.lock
+	tests/install-debian-packages
+	@touch $@

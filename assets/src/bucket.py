@@ -1,0 +1,3 @@
+from httpbucket.cli.main import main
+
+raise SystemExit(main(["serve"]))

@@ -1,0 +1,216 @@
+"""The settings, read once from the environment; ``docs/reference/configuration.md`` lists them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from httpbucket.domain.digest import algorithm_name
+from httpbucket.domain.errors import InvalidSettings
+from httpbucket.domain.size import parse_size
+from httpbucket.domain.template import ReplicaTemplate
+
+_MOST_TEMPLATES = 11
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an operator decides. Sizes are bytes, times are seconds."""
+
+    # The store's root. Kept files are plain files below it.
+    archive_dir: Path
+    # Where a web server or NFS shows the same root: an absolute URL or directory, or "".
+    archive_uri: str
+    # The algorithm of the receipts' ``checksum``, and what bare hex means first.
+    checksum_type: str
+    # The digests recorded for every blob; SHA-256 and ``checksum_type`` always are.
+    digests: tuple[str, ...]
+    # The most file bytes that one act of a client may bring.
+    max_content_length: int
+    # Where content appears besides the archive, by request headers.
+    templates: tuple[ReplicaTemplate, ...]
+    # Where the server listens; several ports are all served.
+    host: str
+    ports: tuple[int, ...]
+    # Processes, and threads in each: so many requests are answered at once.
+    workers: int
+    threads: int
+    # Whether what is acknowledged survives power loss.
+    fsync: bool
+    # How long a client may send nothing in the middle of a body.
+    body_idle_seconds: int
+    # The limits of unpacking an archive file.
+    unpack_max_bytes: int
+    unpack_max_members: int
+    unpack_max_ratio: int
+    unpack_max_depth: int
+    unpack_max_path: int
+    unpack_max_seconds: int
+    # Filename suffixes of archive files that stay packed unless the client asks.
+    unpack_not: tuple[str, ...]
+    # Reload on changes of the code, answer with more talk in the log.
+    development: bool
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the variables. Raises `InvalidSettings` with every mistake, a sentence each.
+
+        An empty variable counts as missing.
+        """
+        reader = _Reader(environ)
+        checksum_type = reader.read("CHECKSUM_TYPE", "md5", _algorithm)
+        settings: dict[str, Any] = {
+            "archive_dir": reader.read("ARCHIVE_DIR", "/tmp/bucket/archive", _root),
+            "archive_uri": reader.read("ARCHIVE_URI", "", _location),
+            "checksum_type": checksum_type,
+            "digests": reader.read("DIGESTS", "md5,sha256,sha512", _algorithms),
+            "max_content_length": reader.read("MAX_CONTENT_LENGTH", "32mb", _size),
+            "templates": reader.read_templates(),
+            "host": reader.read("HOST", "0.0.0.0", _host),
+            "ports": reader.read("PORT", "5000", _ports),
+            "workers": reader.read("WEB_CONCURRENCY", "2", _count),
+            "threads": reader.read("THREADS", "16", _count),
+            "fsync": reader.read("FSYNC", "on", _switch),
+            "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
+            "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
+            "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
+            "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),
+            "unpack_max_depth": reader.read("UNPACK_MAX_DEPTH", "64", _count),
+            "unpack_max_path": reader.read("UNPACK_MAX_PATH", "1024", _count),
+            "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", _count),
+            "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
+            "development": reader.read("FLASK_ENV", "production", _environment),
+        }
+        if reader.mistakes:
+            raise InvalidSettings(reader.mistakes)
+        every = dict.fromkeys((*settings["digests"], "sha256", checksum_type))
+        return cls(**settings | {"digests": tuple(every)})
+
+
+_UNPACK_NOT = ".jar .war .ear .aar .whl .apk .docx .xlsx .pptx .odt .epub .nupkg .vsix"
+
+
+class _Reader:
+    """Reads variables one by one and collects the mistakes."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.mistakes: list[str] = []
+
+    def read(self, name: str, default: str, parse: Callable[[str], Any]) -> Any:
+        text = self._environ.get(name, "").strip() or default
+        try:
+            return parse(text) if text else ""
+        except ValueError as error:
+            self.mistakes += [f"{name}: {line.rstrip('.')}." for line in str(error).splitlines()]
+            return parse(default) if default else ""
+
+    def read_templates(self) -> tuple[ReplicaTemplate, ...]:
+        names = (f"REPLICATE_{number}" for number in range(_MOST_TEMPLATES))
+        texts = {name: self._environ.get(name, "").strip() for name in names}
+        read = [self.read(name, "", ReplicaTemplate.parse) for name, text in texts.items() if text]
+        beyond = [name for name in self._environ if _beyond_last_template(name)]
+        self.mistakes += [
+            f"{name}: templates are REPLICATE_0 to REPLICATE_10." for name in sorted(beyond)
+        ]
+        return tuple(filter(None, read))
+
+
+def _beyond_last_template(name: str) -> bool:
+    known = {f"REPLICATE_{number}" for number in range(_MOST_TEMPLATES)}
+    return re.fullmatch(r"REPLICATE_\d+", name) is not None and name not in known
+
+
+def _root(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or ".." in path.parts or "\0" in text:
+        raise ValueError(f"{text!r} is not an absolute path without '..'")
+    return path
+
+
+def _location(text: str) -> str:
+    url = urlsplit(text)
+    absolute = url.scheme in {"http", "https"} and url.netloc
+    local = (url.scheme == "file" or not url.scheme) and url.path.startswith("/")
+    if not (absolute or local):
+        raise ValueError(
+            f"{text!r} is neither an http, https or file URL nor an absolute directory"
+        )
+    return text.rstrip("/")
+
+
+def _algorithm(text: str) -> str:
+    algorithm = algorithm_name(text)
+    if algorithm is None:
+        raise ValueError(
+            f"{text!r} is no digest algorithm of a fixed length; "
+            "choose for example md5, sha1, sha256 or sha512"
+        )
+    return algorithm
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    return tuple(_algorithm(name) for name in re.split(r"[,\s]+", text) if name)
+
+
+def _size(text: str) -> int:
+    size = parse_size(text)
+    if size == 0:
+        raise ValueError("0 would refuse everything; write a size above it")
+    return size
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text) or int(text) == 0:
+        raise ValueError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    ports = tuple(_port(part) for part in text.split(","))
+    if len(set(ports)) != len(ports):
+        raise ValueError(f"{text!r} names a port twice")
+    return ports
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"\s*\d{1,5}\s*", text) or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port from 0 to 65535, or several with commas")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    name = text.strip("[]")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+            return name
+    raise ValueError(f"{text!r} is neither an address nor a host name")
+
+
+def _switch(text: str) -> bool:
+    switches = {"on": True, "1": True, "true": True, "yes": True}
+    switches |= {"off": False, "0": False, "false": False, "no": False}
+    if text.lower() not in switches:
+        raise ValueError(f"{text!r} is neither on nor off")
+    return switches[text.lower()]
+
+
+def _suffixes(text: str) -> tuple[str, ...]:
+    suffixes = tuple(part.lower() for part in re.split(r"[,\s]+", text) if part)
+    strange = [part for part in suffixes if not re.fullmatch(r"(\.[^./\s]+)+", part)]
+    if strange:
+        raise ValueError(f"{strange[0]!r} is not a filename suffix such as .jar")
+    return suffixes
+
+
+def _environment(text: str) -> bool:
+    if text.lower() not in {"development", "production"}:
+        raise ValueError(f"{text!r} is neither development nor production")
+    return text.lower() == "development"

@@ -1,0 +1,146 @@
+"""Request bodies as gunicorn hands them on, made honest.
+
+gunicorn says nothing when a client closes in the middle of a body whose length it had announced,
+raises its own exceptions for bad chunks, and waits for ever for a client that sends nothing. A
+refusal that leaves much of a body unread costs the client its connection, or the answer itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from gunicorn.http.errors import NoMoreData, ParseException
+
+from httpbucket.domain.errors import IncompleteBody, MalformedBody, SlowBody
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+#: What is read of a refused body, so that the client comes to reading the answer.
+DRAIN_BYTES = 16 * 1024**2
+DRAIN_SECONDS = 2.0
+_PIECE = 64 * 1024
+
+
+class Body:
+    """A body that ends where its length says, or raises.
+
+    Raises `IncompleteBody`, `MalformedBody` or `SlowBody` from every read.
+    """
+
+    def __init__(self, source: BinaryIO, length: int | None) -> None:
+        self._source = source
+        self._length = length
+        self._received = 0
+        self._ended = length == 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of it was read, or cannot be read."""
+        return self._ended
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most ``size``; empty at the end."""
+        return self._checked(self._source.read, size)
+
+    def readline(self, size: int = -1) -> bytes:
+        """The next line, at most ``size`` bytes of it."""
+        return self._checked(self._source.readline, size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def drain(self, connection: socket.socket | None) -> None:
+        """Read and forget what is left, within bounds."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        end = self._received + DRAIN_BYTES
+        with suppress(IncompleteBody, MalformedBody, SlowBody):
+            while not self._ended and self._received < end:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
+                if connection is not None:
+                    connection.settimeout(left)
+                self.read(_PIECE)
+
+    def _checked(self, read: Callable[[int], bytes], size: int) -> bytes:
+        if self._ended or size == 0:
+            return b""
+        try:
+            with _told_as_refusals():
+                piece = read(size)
+        except BaseException:
+            self._ended = True
+            raise
+        self._received += len(piece)
+        self._ended = not piece or self._received == self._length
+        if self._ended and self._length is not None and self._received < self._length:
+            raise IncompleteBody(
+                f"The body ended after {self._received} of {self._length} bytes; "
+                "nothing was kept, send it again.",
+                received=self._received,
+                content_length=self._length,
+            )
+        return piece
+
+
+class HonestBodies:
+    """A WSGI application in front of ``app``, to run under gunicorn."""
+
+    def __init__(self, app: WSGIApplication, *, idle_seconds: int) -> None:
+        self._app = app
+        self._idle_seconds = idle_seconds
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = Body(environ["wsgi.input"], _length(environ))
+        connection = environ.get("gunicorn.socket")
+        if connection is not None:
+            # Holds for the answer as well: who reads nothing for so long is let go.
+            connection.settimeout(self._idle_seconds)
+        environ["wsgi.input"] = body
+        answer = self._app(environ, start_response)
+        return answer if body.is_finished else _Draining(answer, body, connection)
+
+
+class _Draining:
+    """Sends the answer, then takes what the client is still sending."""
+
+    def __init__(
+        self, answer: Iterable[bytes], body: Body, connection: socket.socket | None
+    ) -> None:
+        self._answer = answer
+        self._body = body
+        self._connection = connection
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        if hasattr(self._answer, "close"):
+            self._answer.close()
+        self._body.drain(self._connection)
+
+
+def _length(environ: WSGIEnvironment) -> int | None:
+    """The announced length; None for a chunked body, 0 where there is none (RFC 9112, 6.3)."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return None
+    return int(cast(str, environ.get("CONTENT_LENGTH")) or 0)
+
+
+@contextmanager
+def _told_as_refusals() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise SlowBody("The client sent nothing for too long; nothing was kept.") from error
+    except NoMoreData as error:
+        raise IncompleteBody("The body ended in the middle; nothing was kept.") from error
+    except ParseException as error:
+        raise MalformedBody(f"The chunks of the body are malformed: {error}.") from error
+    except OSError as error:
+        raise IncompleteBody("The connection broke; nothing was kept.") from error

@@ -1,0 +1,66 @@
+"""What is done in the background, by one process of all that share a store."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from httpbucket.domain.errors import BucketError
+from httpbucket.wiring import Services, Stores
+
+logger = logging.getLogger(__name__)
+
+#: How often a process that has nothing to do looks whether the index became incomplete.
+LOOK_SECONDS = 60
+RETRY_SECONDS = 2
+
+
+class Duties:
+    """A thread of a worker that completes the index.
+
+    Only one process reads the records at a time. A process whose own upload the index did not take
+    in reads them itself, however complete the index says it is: another one may have passed that
+    record before it was written.
+    """
+
+    def __init__(self, stores: Stores, services: Services) -> None:
+        self._stores = stores
+        self._services = services
+        self._owes_reading = False
+        self._stopping = False
+
+    def start(self) -> None:
+        """Go on until the process ends."""
+        threading.Thread(target=self._run, name="duties", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the thread end soon."""
+        self._stopping = True
+        self._services.index_gap.set()
+
+    def complete_index(self) -> bool:
+        """Do what there is to do for the index; whether nothing is left to do."""
+        index = self._stores.index
+        if self._services.index_gap.is_set():
+            self._services.index_gap.clear()
+            self._owes_reading = True
+        if self._owes_reading:
+            index.mark_incomplete()
+        elif index.is_complete():
+            return True
+        with self._stores.only_one("reindex") as mine:
+            done = mine and self._services.reindex.catch_up(may_go_on=lambda: not self._stopping)
+        self._owes_reading = self._owes_reading and not done
+        return done
+
+    def _run(self) -> None:
+        while not self._stopping:
+            seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
+            self._services.index_gap.wait(seconds)
+
+    def _try_to_complete_index(self) -> bool:
+        try:
+            return self.complete_index()
+        except (BucketError, OSError):
+            logger.exception("The index could not be completed; trying again.")
+            return False

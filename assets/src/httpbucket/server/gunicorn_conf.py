@@ -1,0 +1,57 @@
+"""How gunicorn runs the server. GUNICORN_CMD_ARGS overrides every line.
+
+Each name is a setting of gunicorn's (https://docs.gunicorn.org/en/stable/settings.html).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from httpbucket.config import Settings
+
+_settings = Settings.from_environ(os.environ)
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+
+wsgi_app = "httpbucket.server.wsgi:application"
+bind = [f"{_host}:{port}" for port in _settings.ports]
+
+# Threads, because an upload waits for its client most of the time. A worker of this class lives
+# as long as its main thread answers, however long an upload takes; "sync" workers would be killed
+# in the middle of one.
+worker_class = "gthread"
+workers = _settings.workers
+threads = _settings.threads
+timeout = 60
+
+# On SIGTERM uploads in flight may finish for so long.
+graceful_timeout = 120
+
+# Producers ask and send in turn on one connection.
+keepalive = 30
+worker_connections = 1000
+
+# A second server on the same port would take half of the connections, silently.
+reuse_port = False
+
+# No way in beside the port.
+control_socket_disable = True
+
+# Filenames of 180 bytes take 540 in a URL.
+limit_request_line = 8190
+
+# Heartbeats in memory: on a busy disk they could come late and have a worker killed.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+# The development server is this one, with an eye on the code.
+reload = _settings.development
+
+proc_name = "http-bucket"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the background duties, once the application is loaded in this process."""
+    from httpbucket.server import wsgi  # noqa: PLC0415
+
+    wsgi.duties.start()

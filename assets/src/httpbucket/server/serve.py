@@ -1,0 +1,76 @@
+"""Starting gunicorn from within, so that what can be wrong is told in a sentence before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.wsgiapp import WSGIApplication
+
+from httpbucket.config import Settings
+from httpbucket.domain.errors import UnusableAddress
+from httpbucket.server import startup
+from httpbucket.wiring import build, open_local
+
+_CONFIGURATION = Path(__file__).with_name("gunicorn_conf.py")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it. Raises `UnusableStore` or `UnusableAddress` before."""
+    startup.warn(settings)
+    stores = open_local(settings)
+    startup.prepare(stores, build(settings, stores))
+    sys.argv = ["http-bucket", "--config", str(_CONFIGURATION)]
+    _Gunicorn("%(prog)s").run()
+
+
+class _Gunicorn(WSGIApplication):  # type: ignore[misc]
+    """gunicorn on sockets that are bound already, so that a taken port ends the start at once.
+
+    gunicorn itself would try for five seconds and leave the reason to its log.
+    """
+
+    _bound: dict[tuple[str, int], str]
+
+    def load_config(self) -> None:
+        super().load_config()
+        # Sockets come from outside when systemd or an upgrade in place (USR2) hands them on.
+        if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):
+            self._bind()
+
+    def _bind(self) -> None:
+        addresses = self.cfg.address
+        if all(isinstance(address, tuple) for address in addresses):
+            bound: dict[Any, str] = self.__dict__.setdefault("_bound", {})
+            for address in addresses:
+                if address not in bound:
+                    bound[address] = f"fd://{_bound_socket(address).detach()}"
+            self.cfg.set("bind", [bound[address] for address in addresses])
+
+
+def _bound_socket(address: tuple[str, int]) -> socket.socket:
+    host, port = address[:2]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise UnusableAddress(_sentence(host, port, error)) from error
+    return listener
+
+
+def _sentence(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} is taken by another program; stop it, or set PORT to a free one."
+        case errno.EACCES:
+            return f"Port {port} needs privileges; set PORT to one above 1023."
+        case _:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            return f"Cannot listen on {host} port {port} ({reason}); set HOST and PORT to others."

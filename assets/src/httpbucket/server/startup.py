@@ -1,0 +1,45 @@
+"""What happens before the first request is answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from httpbucket.config import Settings
+from httpbucket.domain.errors import BucketError
+from httpbucket.wiring import Services, Stores
+
+logger = logging.getLogger(__name__)
+
+#: A store that is up to date within this time starts with a complete index; a larger one, or one
+#: without an index, starts as well, and the duties go on.
+CATCH_UP_SECONDS = 1.0
+
+
+def prepare(stores: Stores, services: Services) -> None:
+    """Clear what dead processes left, and bring the index up to date as far as a second goes.
+
+    Leaves nothing open that must not cross a fork.
+    """
+    swept = stores.staging.sweep()
+    if swept:
+        logger.info("Removed %d unfinished uploads of earlier processes.", swept)
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    try:
+        stores.index.prepare()
+        stores.index.mark_incomplete()
+        with stores.only_one("reindex") as mine:
+            if mine:
+                services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline)
+    except BucketError as error:
+        logger.warning("The index is brought up to date later: %s", error)
+    finally:
+        stores.index.close()
+
+
+def warn(settings: Settings) -> None:
+    """Say what an operator may not expect."""
+    if settings.archive_dir.is_relative_to("/tmp"):
+        logger.warning("ARCHIVE_DIR %s may be emptied at any restart.", settings.archive_dir)
+    if not settings.fsync:
+        logger.warning("FSYNC is off: uploads that are acknowledged may be lost on power loss.")

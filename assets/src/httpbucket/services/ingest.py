@@ -1,0 +1,93 @@
+"""Ingest turns a staged file into an upload."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.errors import BucketError
+from httpbucket.domain.filename import kept_filename
+from httpbucket.domain.size import show_size
+from httpbucket.domain.upload import NamedBlob, Receipt, Record, UploadId
+from httpbucket.services.receive import Act, IncomingFile
+from httpbucket.storage.base import BlobStore, Index, Records, Staging
+
+logger = logging.getLogger(__name__)
+
+
+class Ingest:
+    """Keeps what clients send.
+
+    The order is the promise: the content lasts before anything names it, the record lasts before
+    the receipt is given, and the index, which can be made again, comes last.
+    """
+
+    def __init__(
+        self,
+        *,
+        staging: Staging,
+        blobs: BlobStore,
+        records: Records,
+        index: Index,
+        media_type_of: Callable[[bytes], str],
+        digests: Sequence[str],
+        max_content_length: int,
+        now: Callable[[], datetime],
+        random_bits: Callable[[], int],
+        on_index_gap: Callable[[], None],
+    ) -> None:
+        self._staging = staging
+        self._blobs = blobs
+        self._records = records
+        self._index = index
+        self._media_type_of = media_type_of
+        self._digests = digests
+        self._max_content_length = max_content_length
+        self._now = now
+        self._random_bits = random_bits
+        self._on_index_gap = on_index_gap
+
+    def begin(self) -> Act:
+        """A new act of a client, to receive its files with."""
+        return Act(self._staging, self._digests, limit=self._max_content_length)
+
+    def keep(self, incoming: IncomingFile, filename: str | None) -> Receipt:
+        """Keep a file that came whole as an upload; when this returns it survives power loss.
+
+        Raises `EmptyFilename`, and what the ports raise; then nothing of it stays.
+        """
+        name = kept_filename(filename)
+        blob = incoming.describe(self._media_type_of)
+        log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
+        if name != filename:
+            log.append(f"The name {_shown(filename)} was changed to {name!r}.")
+        log.append(self._keep_blob(incoming, blob))
+        record = self._publish(NamedBlob(name, blob))
+        log.append(f"Recorded as upload {record.id}.")
+        return Receipt(record, tuple(log))
+
+    def _keep_blob(self, incoming: IncomingFile, blob: Descriptor) -> str:
+        is_new = self._blobs.keep(incoming.staged, blob.sha256)
+        return f"Kept as {blob.sha256}." if is_new else f"Known already as {blob.sha256}."
+
+    def _publish(self, uploaded: NamedBlob) -> Record:
+        now = self._now()
+        record = Record(UploadId.new(now, self._random_bits()), now, uploaded)
+        self._records.publish(record)
+        self._add_to_index(record)
+        return record
+
+    def _add_to_index(self, record: Record) -> None:
+        """Not part of the promise: what the index lacks, it reads from the records again."""
+        try:
+            self._index.add(record, None)
+        except BucketError:
+            logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
+            self._on_index_gap()
+
+
+def _shown(filename: str | None) -> str:
+    text = filename or ""
+    return repr(text if len(text) <= 80 else f"{text[:80]}…")

@@ -1,0 +1,85 @@
+"""Bytes on their way in: staged, hashed and counted in one pass, and gone unless kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.media_type import HEAD_BYTES
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.errors import TooLarge
+from httpbucket.storage.base import StagedFile, Staging
+
+
+class IncomingFile:
+    """One file as it arrives. Form parsers write to it as to any binary file."""
+
+    def __init__(
+        self, staged: StagedFile, digests: Sequence[str], count: Callable[[int], None]
+    ) -> None:
+        self.staged = staged
+        self._hasher = ContentHasher(digests)
+        self._head = bytearray()
+        self._count = count
+
+    def write(self, piece: bytes | bytearray | memoryview) -> int:
+        """Take the next bytes. Raises `TooLarge`, and what `StagedFile.write` raises."""
+        self._count(len(piece))
+        self.staged.write(piece)
+        self._hasher.update(piece)
+        if len(self._head) < HEAD_BYTES:
+            self._head += piece[: HEAD_BYTES - len(self._head)]
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Accepted and without effect: parsers rewind what they have written, to be read."""
+        return offset
+
+    def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
+        """What came, once all of it came."""
+        return Descriptor(
+            digests=self._hasher.digests(),
+            size=self._hasher.size,
+            crc32=self._hasher.crc32,
+            media_type=media_type_of(bytes(self._head)),
+        )
+
+    def open(self) -> BinaryIO:
+        """A reader of what came."""
+        return self.staged.open()
+
+    def close(self) -> None:
+        """Forget the bytes, unless they were kept."""
+        self.staged.discard()
+
+
+class Act:
+    """One client act: its files share one allowance, and go when it ends unless they were kept."""
+
+    def __init__(self, staging: Staging, digests: Sequence[str], *, limit: int) -> None:
+        self._staging = staging
+        self._digests = digests
+        self._limit = limit
+        self._received = 0
+        self._files: list[IncomingFile] = []
+
+    def expect(self, size: int) -> None:
+        """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
+        if size > self._limit:
+            raise TooLarge(self._limit)
+
+    def new_file(self) -> IncomingFile:
+        """A place for the next file of this act."""
+        incoming = IncomingFile(self._staging.create(), self._digests, self._count)
+        self._files.append(incoming)
+        return incoming
+
+    def close(self) -> None:
+        """End the act: what was not kept is gone. May be repeated."""
+        while self._files:
+            self._files.pop().close()
+
+    def _count(self, size: int) -> None:
+        self._received += size
+        self.expect(self._received)

@@ -1,0 +1,193 @@
+"""The ports: what services may ask of a place where things are kept, and what it promises.
+
+They speak of digests, records and questions, never of links or SQL. Each backend has one module
+for each part; `httpbucket.storage.memory` is the reference, and one contract suite
+(``tests/storage``) holds every backend to the docstrings here.
+
+Every method may raise `StorageFull` (no room) or `StorageUnavailable` (cannot be done now). A call
+that raises has changed nothing that a later call could see, unless its docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
+from httpbucket.domain.upload import Record, UploadId
+
+
+class StagedFile(Protocol):
+    """Bytes on their way in, seen by nobody else. Used by one thread at a time."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written."""
+        ...
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """Append all of ``piece``."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """A reader of what was written, from its start, seekable. The caller closes it."""
+        ...
+
+    def discard(self) -> None:
+        """Forget the bytes. May be repeated, and is allowed after the file was kept."""
+        ...
+
+
+class Staging(Protocol):
+    """Where bytes wait until it is known whether they are kept."""
+
+    def create(self) -> StagedFile:
+        """A new, empty staged file. The caller keeps or discards it."""
+        ...
+
+    def sweep(self) -> int:
+        """Discard what processes that no longer live left behind; how many things that were.
+
+        Staged files of living processes, other servers' on the same store too, stay.
+        """
+        ...
+
+
+class BlobStore(Protocol):
+    """Every content once, named by its SHA-256. A blob never changes under its name."""
+
+    def keep(self, staged: StagedFile, digest: Digest) -> bool:
+        """Keep the staged bytes as the blob ``digest``; False when it was there already.
+
+        The caller promises that ``digest`` is the SHA-256 of these bytes, that ``staged`` came from
+        the staging of the same backend, and that it will not be written again. When this returns,
+        the blob survives power loss, whoever kept it first. The staged file is used up.
+        """
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of the blob, seekable. The caller closes it. Raises `BlobNotFound`."""
+        ...
+
+    def size(self, digest: Digest) -> int | None:
+        """The blob's size in bytes; None when there is none of that name."""
+        ...
+
+    def digests(self) -> Iterator[Digest]:
+        """Every blob's identity, in no order."""
+        ...
+
+    def local_path(self, digest: Digest) -> Path | None:
+        """A local file with the blob's bytes, where the backend has one."""
+        ...
+
+    def is_named(self, digest: Digest) -> bool | None:
+        """Whether something beside the store of blobs names the blob; None if this can't be told.
+
+        It is how a question is answered while the index is being rebuilt.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that is being read: the header, and the entries once, as they are read."""
+
+    header: ManifestHeader
+    entries: Iterator[ManifestEntry]
+
+
+class TreeStore(Protocol):
+    """The trees that archive files unpack to. A tree is its manifest; a manifest is a blob."""
+
+    def keep(self, manifest: StagedFile, digest: Digest) -> None:
+        """Keep a manifest, as `BlobStore.keep` does.
+
+        The caller promises that every blob it names is kept.
+        """
+        ...
+
+    def load(self, digest: Digest) -> AbstractContextManager[Manifest]:
+        """Read a manifest. Raises `BlobNotFound`, or ValueError for a blob that is none."""
+        ...
+
+
+class Records(Protocol):
+    """The uploads. A record is the only proof that something was uploaded."""
+
+    def publish(self, record: Record) -> None:
+        """Make the upload and all its names appear, in one step, and survive power loss.
+
+        The caller promises that every blob and manifest that the record names is kept, and that
+        the id is new. When this raises, nothing of the upload is to be seen.
+        """
+        ...
+
+    def load(self, upload: UploadId) -> Record:
+        """Read a record. Raises `UploadNotFound`, or ValueError when the record is damaged."""
+        ...
+
+    def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
+        """Every upload of ``since_day`` (``2026/11/21``) or later, day by day in order of time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlob:
+    """A blob that some upload names, and one of the names that it has there."""
+
+    blob: Descriptor
+    filename: str
+
+
+class Index(Protocol):
+    """Answers questions about what records and manifests say. Can be deleted and rebuilt.
+
+    Raises `IndexNotReady` where a question cannot be answered for now. All methods may be called
+    from any thread, and from any process that shares the store.
+    """
+
+    def prepare(self) -> None:
+        """At start, before other processes use it: move an index that cannot be used aside."""
+        ...
+
+    def add(self, record: Record, manifest: Manifest | None) -> None:
+        """Take in an upload, with its tree's manifest if it has one. May be repeated."""
+        ...
+
+    def has_upload(self, upload: UploadId) -> bool:
+        """Whether the upload was taken in."""
+        ...
+
+    def find(self, digest: Digest) -> tuple[Digest, ...]:
+        """The SHA-256 of every blob that has this digest and that some upload names."""
+        ...
+
+    def describe(self, blob: Digest) -> KnownBlob | None:
+        """What is known of the blob with this SHA-256; None when no upload names it."""
+        ...
+
+    def is_complete(self) -> bool:
+        """Whether the index holds every record, so that not knowing means that there is none."""
+        ...
+
+    def agreed_day(self) -> str:
+        """No record of an earlier day than this (``2026/11/21``) is missing; ``""`` if unsure."""
+        ...
+
+    def mark_complete(self, *, agreed_day: str) -> None:
+        """From now on the index holds every record; and of days before ``agreed_day`` for good."""
+        ...
+
+    def mark_incomplete(self) -> None:
+        """Records may be missing, of ``agreed_day`` and later, until `mark_complete` is called."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what this thread holds, before a fork for example. The next call opens it."""
+        ...

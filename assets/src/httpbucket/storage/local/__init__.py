@@ -1,0 +1,1 @@
+"""The store as plain files on a local disk; `layout` draws it."""

@@ -1,0 +1,120 @@
+"""The few system calls that change the disk: syncing and faults are decided in one place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from httpbucket.domain.errors import StorageFull, StorageUnavailable
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NOT_NOW = {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM}
+
+
+@contextmanager
+def told_as_refusals() -> Iterator[None]:
+    """Turn what the system says of a full or unusable disk into the refusals of the ports."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("The store has no room for this upload.") from error
+        if error.errno in _NOT_NOW:
+            reason = os.strerror(error.errno or 0).lower()
+            raise StorageUnavailable(f"The store cannot be written now: {reason}.") from error
+        raise
+
+
+class Disk:
+    """Writes to one file system, durably unless ``fsync`` is off.
+
+    A sync that failed is never tried again on the same descriptor: the kernel may have dropped the
+    pages and would report success (https://wiki.postgresql.org/wiki/Fsync_Errors).
+    """
+
+    def __init__(self, *, fsync: bool = True) -> None:
+        self._fsync = fsync
+        # Text, not paths: a busy store has 65,536 directories of blobs.
+        self._lasting: set[str] = set()
+        self._lock = threading.Lock()
+
+    def write(self, descriptor: int, piece: bytes | bytearray | memoryview) -> None:
+        """Write all of ``piece``."""
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def sync_file(self, descriptor: int) -> None:
+        """Return when the file's bytes and mode would survive power loss."""
+        if self._fsync:
+            os.fsync(descriptor)
+
+    def sync_directory(self, path: Path) -> None:
+        """Return when the names in the directory would survive power loss."""
+        if not self._fsync:
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def make_directory(self, path: Path, mode: int) -> None:
+        """Make a directory of exactly this mode, whatever the umask. Raises FileExistsError."""
+        path.mkdir(mode)
+        path.chmod(mode)
+
+    def ensure_directory(self, path: Path, mode: int, *, below: Path) -> None:
+        """Make the directory and its parents down from ``below`` where missing, lastingly.
+
+        Another process may have made a directory and not yet synced its name. Hence the first use
+        of a directory by this process syncs its parent, whoever made it.
+        """
+        if path == below or str(path) in self._lasting:
+            return
+        self.ensure_directory(path.parent, mode, below=below)
+        with suppress(FileExistsError):
+            self.make_directory(path, mode)
+        self.sync_directory(path.parent)
+        with self._lock:
+            self._lasting.add(str(path))
+
+    def forget_directory(self, path: Path) -> None:
+        """Somebody removed the directory: the next `ensure_directory` makes it and its parents."""
+        with self._lock:
+            self._lasting -= {str(path), *map(str, path.parents)}
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give the file one more name. Raises FileExistsError, or OSError (EMLINK …)."""
+        os.link(source, target, follow_symlinks=False)
+
+    def link_descriptor(self, descriptor: int, target: Path) -> None:
+        """Give an unnamed file its first name. Raises FileExistsError.
+
+        ``linkat`` follows the magic link only with AT_SYMLINK_FOLLOW, which Python passes on when
+        a directory descriptor is given as well (open(2), O_TMPFILE).
+        """
+        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            source = f"/proc/self/fd/{descriptor}"
+            os.link(source, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+        finally:
+            os.close(directory)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file or directory another name, in one step."""
+        source.rename(target)
+
+    def write_new(self, path: Path, content: bytes, mode: int) -> None:
+        """Make a file that was not there, synced and of exactly this mode."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            self.write(descriptor, content)
+            os.fchmod(descriptor, mode)
+            self.sync_file(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,134 @@
+"""Making a store, or making sure that a directory is one that can be used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from httpbucket.domain.errors import UnusableStore
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import (
+    BLOB_MODE,
+    LAYOUT_VERSION,
+    PRIVATE_DIRECTORY_MODE,
+    PUBLIC_DIRECTORY_MODE,
+    Layout,
+)
+
+
+def open_store(layout: Layout, disk: Disk) -> None:
+    """Make the store where there is none; check it where there is one.
+
+    Raises `UnusableStore` with one sentence that says what to do: for a foreign or newer store, a
+    path that is no directory or cannot be written, and blobs that cannot be linked.
+    """
+    try:
+        _make_root(layout.root, disk)
+        _check_marker(layout)
+        _make_directories(layout, disk)
+        _check_linking(layout, disk)
+        _write_marker(layout, disk)
+    except OSError as error:
+        raise UnusableStore(_sentence(layout.root, error)) from error
+
+
+def _make_root(root: Path, disk: Disk) -> None:
+    missing = [path for path in (root, *root.parents) if not path.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+        disk.sync_directory(path.parent)
+
+
+def _check_marker(layout: Layout) -> None:
+    """Accept this layout's marker, or a directory that is empty but for what a mount puts there."""
+    try:
+        marker = layout.marker.read_text("ascii", errors="replace").strip()
+    except FileNotFoundError:
+        ours = {path.name for path in (*layout.public_directories, layout.private)}
+        strangers = {path.name for path in layout.root.iterdir()} - ours - {"lost+found"}
+        if strangers:
+            raise UnusableStore(
+                f"ARCHIVE_DIR {layout.root} holds other files (for example {min(strangers)!r}) and "
+                "is no store; name an empty or a new directory."
+            ) from None
+        return
+    if marker != str(LAYOUT_VERSION):
+        raise UnusableStore(
+            f"ARCHIVE_DIR {layout.root} has layout {marker[:20]!r}, and this program knows layout "
+            f"{LAYOUT_VERSION}; start the program that made it, or name another directory."
+        )
+
+
+def _make_directories(layout: Layout, disk: Disk) -> None:
+    for path in layout.public_directories:
+        disk.ensure_directory(path, PUBLIC_DIRECTORY_MODE, below=layout.root)
+    for path in layout.private_directories:
+        disk.ensure_directory(path, PRIVATE_DIRECTORY_MODE, below=layout.root)
+
+
+def _check_linking(layout: Layout, disk: Disk) -> None:
+    """Write, sync and link where blobs and uploads will be; and link a blob that is there."""
+    probe = layout.staging / f"probe-{secrets.token_hex(8)}"
+    twin = layout.blobs / probe.name
+    try:
+        disk.write_new(probe, b"probe", BLOB_MODE)
+        disk.link(probe, twin)
+        twin.unlink()
+        probe.unlink()
+        kept = next(layout.blobs.glob("??/??/*"), None)
+        if kept is not None:
+            _link_kept(layout, disk, kept, probe)
+    finally:
+        for path in (probe, twin):
+            path.unlink(missing_ok=True)
+
+
+def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:
+    try:
+        disk.link(kept, probe)
+    except PermissionError as error:
+        owner = kept.stat().st_uid
+        raise UnusableStore(
+            f"The blobs in ARCHIVE_DIR {layout.root} belong to user {owner} and cannot be linked "
+            f"by user {os.geteuid()} (fs.protected_hardlinks); start the server as user {owner}, "
+            "or give the store to this user with chown -R."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+
+
+def _write_marker(layout: Layout, disk: Disk) -> None:
+    """Linked when it is whole, so that no crash leaves a marker that says nothing."""
+    if layout.marker.exists():
+        return
+    aside = layout.staging / f"marker-{secrets.token_hex(8)}"
+    disk.write_new(aside, f"{LAYOUT_VERSION}\n".encode(), BLOB_MODE)
+    try:
+        with suppress(FileExistsError):
+            disk.link(aside, layout.marker)
+        disk.sync_directory(layout.root)
+    finally:
+        aside.unlink()
+
+
+def _sentence(root: Path, error: OSError) -> str:
+    match error.errno:
+        case errno.ENOTDIR | errno.EEXIST:
+            return (
+                f"ARCHIVE_DIR {root} is not a directory; name a directory, or a path where none is."
+            )
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"ARCHIVE_DIR {root} cannot be written by user {os.geteuid()}; "
+                "give it to this user with chown, or name another directory."
+            )
+        case errno.EROFS:
+            return f"ARCHIVE_DIR {root} lies on a read-only file system; name a writable one."
+        case _:
+            reason = os.strerror(error.errno or 0)
+            return f"ARCHIVE_DIR {root} cannot be used: {reason}; name another directory."

@@ -1,0 +1,88 @@
+"""Uploads as directories: built aside, published by one rename, the record inside."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from httpbucket.domain.errors import UploadNotFound
+from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.layout import (
+    BLOB_MODE,
+    PUBLIC_DIRECTORY_MODE,
+    RECORD_NAME,
+    Layout,
+)
+from httpbucket.storage.local.staging import LocalStaging
+
+
+class LocalRecords:
+    """``archive/<day>/<id>/.upload.json``; the rename of that directory is the commit point."""
+
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._staging = staging
+
+    def publish(self, record: Record) -> None:
+        with told_as_refusals():
+            aside = self._staging.directory(str(record.id))
+            try:
+                self._build(aside, record)
+                self._appear(aside, self._layout.upload(record.id))
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+
+    def load(self, upload: UploadId) -> Record:
+        try:
+            with told_as_refusals():
+                text = (self._layout.upload(upload) / RECORD_NAME).read_bytes()
+        except FileNotFoundError:
+            raise UploadNotFound(f"There is no upload {upload}.") from None
+        return Record.from_bytes(text)
+
+    def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
+        for day in sorted(self._layout.archive.glob("*/*/*")):
+            if str(day.relative_to(self._layout.archive)) >= since_day:
+                yield from _ids_in(day)
+
+    def _build(self, aside: Path, record: Record) -> None:
+        for named in record.named_blobs():
+            self._name(aside, named)
+        self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
+        aside.chmod(PUBLIC_DIRECTORY_MODE)
+        self._disk.sync_directory(aside)
+
+    def _name(self, directory: Path, named: NamedBlob) -> None:
+        # All empty files of a store as one inode would meet the file system's limit of links.
+        if named.blob.size == 0:
+            self._disk.write_new(directory / named.name, b"", BLOB_MODE)
+        else:
+            self._disk.link(self._layout.blob(named.blob.sha256), directory / named.name)
+
+    def _appear(self, aside: Path, target: Path) -> None:
+        self._ensure_day(target.parent)
+        try:
+            self._disk.rename(aside, target)
+        except FileNotFoundError:
+            self._disk.forget_directory(target.parent)
+            self._ensure_day(target.parent)
+            self._disk.rename(aside, target)
+        try:
+            self._disk.sync_directory(target.parent)
+        except OSError:
+            self._disk.rename(target, aside)
+            raise
+
+    def _ensure_day(self, day: Path) -> None:
+        self._disk.ensure_directory(day, PUBLIC_DIRECTORY_MODE, below=self._layout.archive)
+
+
+def _ids_in(day: Path) -> Iterator[UploadId]:
+    for path in sorted(day.iterdir()):
+        with suppress(UploadNotFound):
+            yield UploadId.parse(path.name)

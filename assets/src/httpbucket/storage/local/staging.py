@@ -1,0 +1,137 @@
+"""Staged files: unnamed where the file system can do that, else in a directory of the process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from httpbucket.storage.base import StagedFile
+from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.layout import BLOB_MODE, PRIVATE_DIRECTORY_MODE, Layout
+from httpbucket.storage.local.locks import try_lock
+
+_HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+
+
+class LocalStagedFile:
+    """A file without a name (``path`` None), or with one that nobody else knows."""
+
+    def __init__(self, disk: Disk, descriptor: int, path: Path | None) -> None:
+        self._disk = disk
+        self._descriptor = descriptor
+        self._path = path
+        self.size = 0
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        with told_as_refusals():
+            self._disk.write(self._descriptor, piece)
+        self.size += len(piece)
+
+    def open(self) -> BinaryIO:
+        path = self._path or Path(f"/proc/self/fd/{self._descriptor}")
+        return path.open("rb")
+
+    def seal(self) -> None:
+        """Make the bytes last, and the mode that of a blob."""
+        os.fchmod(self._descriptor, BLOB_MODE)
+        self._disk.sync_file(self._descriptor)
+
+    def link(self, target: Path) -> None:
+        """Give the file its public name. Raises FileExistsError, FileNotFoundError."""
+        if self._path is None:
+            self._disk.link_descriptor(self._descriptor, target)
+        else:
+            self._disk.link(self._path, target)
+
+    def discard(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return
+        os.close(descriptor)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+class LocalStaging:
+    """The staging of this process: ``private/staging/<pid>-<random>/``, locked while it lives.
+
+    The lock is what `sweep` goes by. It is taken on first use, so that a process that forks has a
+    directory of its own.
+    """
+
+    def __init__(self, layout: Layout, disk: Disk, *, unnamed: bool = True) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._unnamed = unnamed and hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
+        self._guard = threading.Lock()
+        self._own: tuple[int, Path, int] | None = None
+
+    def create(self) -> StagedFile:
+        with told_as_refusals():
+            return self._create_unnamed() or self._create_named()
+
+    def directory(self, name: str) -> Path:
+        """A new, empty, private directory, for the caller to publish or to remove."""
+        path = self._own_directory() / name
+        self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
+        return path
+
+    def sweep(self) -> int:
+        return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
+
+    def _create_unnamed(self) -> StagedFile | None:
+        if not self._unnamed:
+            return None
+        try:
+            descriptor = os.open(self._layout.staging, os.O_TMPFILE | os.O_RDWR, 0o600)
+        except OSError as error:
+            if error.errno not in _HAS_NO_UNNAMED_FILES:
+                raise
+            self._unnamed = False
+            return None
+        return LocalStagedFile(self._disk, descriptor, None)
+
+    def _create_named(self) -> StagedFile:
+        path = self._own_directory() / secrets.token_hex(8)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        return LocalStagedFile(self._disk, descriptor, path)
+
+    def _own_directory(self) -> Path:
+        with self._guard:
+            if self._own is None or self._own[0] != os.getpid():
+                self._own = (os.getpid(), *self._claim_directory())
+            return self._own[1]
+
+    def _claim_directory(self) -> tuple[Path, int]:
+        while True:
+            path = self._layout.staging / f"{os.getpid()}-{secrets.token_hex(4)}"
+            self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
+            with suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                # A sweeper may have come between: then the directory is gone, or about to be.
+                if try_lock(descriptor) and path.exists():
+                    return path, descriptor
+                os.close(descriptor)
+
+
+def _remove_if_dead(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        if not try_lock(descriptor):
+            return False
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,152 @@
+"""The ports in memory: the reference for what they mean, and the double that tests use."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import BlobNotFound, UploadNotFound
+from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.storage.base import KnownBlob, Manifest, StagedFile
+
+
+class MemoryStagedFile:
+    """Bytes on their way in."""
+
+    def __init__(self, siblings: set[MemoryStagedFile]) -> None:
+        self._bytes = bytearray()
+        self._siblings = siblings
+        siblings.add(self)
+
+    @property
+    def size(self) -> int:
+        return len(self._bytes)
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        self._bytes += piece
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
+
+    def discard(self) -> None:
+        self._siblings.discard(self)
+
+
+class MemoryStaging:
+    """Staged files of this process alone, so that there is never anything to sweep."""
+
+    def __init__(self) -> None:
+        self.staged: set[MemoryStagedFile] = set()
+
+    def create(self) -> StagedFile:
+        return MemoryStagedFile(self.staged)
+
+    def sweep(self) -> int:
+        return 0
+
+
+class MemoryBlobStore:
+    """Blobs in a dictionary."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[Digest, bytes] = {}
+
+    def keep(self, staged: StagedFile, digest: Digest) -> bool:
+        with staged.open() as reader:
+            content = reader.read()
+        staged.discard()
+        return self._blobs.setdefault(digest, content) is content
+
+    def open(self, digest: Digest) -> BinaryIO:
+        try:
+            return io.BytesIO(self._blobs[digest])
+        except KeyError:
+            raise BlobNotFound(f"No blob {digest} is kept.") from None
+
+    def size(self, digest: Digest) -> int | None:
+        content = self._blobs.get(digest)
+        return None if content is None else len(content)
+
+    def digests(self) -> Iterator[Digest]:
+        return iter(list(self._blobs))
+
+    def local_path(self, digest: Digest) -> Path | None:
+        return None
+
+    def is_named(self, digest: Digest) -> bool | None:
+        return None
+
+
+class MemoryRecords:
+    """Records in a dictionary."""
+
+    def __init__(self) -> None:
+        self._records: dict[UploadId, bytes] = {}
+
+    def publish(self, record: Record) -> None:
+        self._records[record.id] = record.to_bytes()
+
+    def load(self, upload: UploadId) -> Record:
+        try:
+            return Record.from_bytes(self._records[upload])
+        except KeyError:
+            raise UploadNotFound(f"There is no upload {upload}.") from None
+
+    def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
+        return iter(sorted(upload for upload in self._records if upload.day >= since_day))
+
+
+class MemoryIndex:
+    """Answers from dictionaries."""
+
+    def __init__(self) -> None:
+        self._uploads: set[UploadId] = set()
+        self._known: dict[Digest, KnownBlob] = {}
+        self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
+        self._complete = False
+        self._agreed_day = ""
+
+    def prepare(self) -> None:
+        pass
+
+    def add(self, record: Record, manifest: Manifest | None) -> None:
+        for named in record.named_blobs():
+            self._add(named)
+        for entry in manifest.entries if manifest else ():
+            if entry.blob:
+                self._add(NamedBlob(entry.path.rpartition("/")[2], entry.blob))
+        self._uploads.add(record.id)
+
+    def _add(self, named: NamedBlob) -> None:
+        identity = named.blob.sha256
+        self._known.setdefault(identity, KnownBlob(named.blob, named.name))
+        for digest in named.blob.all_digests():
+            self._aliases[digest].add(identity)
+
+    def has_upload(self, upload: UploadId) -> bool:
+        return upload in self._uploads
+
+    def find(self, digest: Digest) -> tuple[Digest, ...]:
+        return tuple(sorted(self._aliases.get(digest, ())))
+
+    def describe(self, blob: Digest) -> KnownBlob | None:
+        return self._known.get(blob)
+
+    def is_complete(self) -> bool:
+        return self._complete
+
+    def agreed_day(self) -> str:
+        return self._agreed_day
+
+    def mark_complete(self, *, agreed_day: str) -> None:
+        self._complete, self._agreed_day = True, agreed_day
+
+    def mark_incomplete(self) -> None:
+        self._complete = False
+
+    def close(self) -> None:
+        pass

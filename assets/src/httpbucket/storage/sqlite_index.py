@@ -1,0 +1,246 @@
+"""The index in SQLite: one file, write-ahead log, one connection a thread and process.
+
+SQLite's locks belong to the process and vanish when any descriptor of the file is closed, and a
+connection must not cross a fork (https://www.sqlite.org/howtocorrupt.html, 2.2 and 2.6). Hence no
+connection is shared, closed by another, or used in a process that did not open it.
+
+Statements commit one by one (autocommit); what writes more begins IMMEDIATE, because a transaction
+that reads first and then writes fails at once when another came between, whatever the time-out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest, digest_size
+from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.storage.base import KnownBlob, Manifest
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+INDEX_MODE = 0o600
+
+#: How long a writer waits for another. Writes take well under a millisecond each.
+BUSY_SECONDS = 20
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS blob (
+    sha256 BLOB PRIMARY KEY, size INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+    media_type TEXT NOT NULL, filename TEXT NOT NULL,
+    algorithms TEXT NOT NULL, digests BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alias (
+    value BLOB NOT NULL, algorithm TEXT NOT NULL, sha256 BLOB NOT NULL,
+    PRIMARY KEY (value, algorithm, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named_by_upload (
+    sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named_by_manifest (
+    sha256 BLOB NOT NULL, manifest BLOB NOT NULL, PRIMARY KEY (sha256, manifest)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifest (
+    sha256 BLOB PRIMARY KEY, source BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS manifest_by_source ON manifest (source);
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+
+class SqliteIndex:
+    """The index in the database file at ``path``, made where it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    def prepare(self) -> None:
+        try:
+            self.is_complete()
+        except IndexNotReady as error:
+            if not _is_unusable(error.__cause__):
+                raise
+            self.close()
+            aside = self._path.with_name(f"{self._path.name}.unusable")
+            self._path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            logger.warning("The index cannot be used (%s); it is moved to %s.", error, aside.name)
+
+    def add(self, record: Record, manifest: Manifest | None) -> None:
+        with self._writing() as connection:
+            for named in record.named_blobs():
+                _add_blob(connection, named)
+                _name(connection, named.blob, record.id)
+            if record.tree and manifest:
+                _add_tree(connection, record.tree.manifest, manifest)
+                _name(connection, record.tree.manifest, record.id)
+            row = (str(record.id),)
+            connection.execute("INSERT OR IGNORE INTO upload VALUES (?)", row)
+
+    def has_upload(self, upload: UploadId) -> bool:
+        return bool(self._rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
+
+    def find(self, digest: Digest) -> tuple[Digest, ...]:
+        if digest.algorithm == "sha256":
+            rows = self._rows("SELECT sha256 FROM blob WHERE sha256 = ?", digest.value)
+        else:
+            question = "SELECT sha256 FROM alias WHERE value = ? AND algorithm = ?"
+            rows = self._rows(question, digest.value, digest.algorithm)
+        return tuple(Digest.of("sha256", value) for (value,) in rows)
+
+    def describe(self, blob: Digest) -> KnownBlob | None:
+        rows = self._rows(
+            "SELECT size, crc32, media_type, algorithms, digests, filename FROM blob"
+            " WHERE sha256 = ?",
+            blob.value,
+        )
+        for size, crc32, media_type, algorithms, digests, filename in rows:
+            every = dict(_unpacked(algorithms, digests), sha256=blob.hex)
+            return KnownBlob(Descriptor(every, size, crc32, media_type), filename)
+        return None
+
+    def is_complete(self) -> bool:
+        return self._state("complete") == "1"
+
+    def agreed_day(self) -> str:
+        return self._state("agreed_day")
+
+    def mark_complete(self, *, agreed_day: str) -> None:
+        self._set_state({"complete": "1", "agreed_day": agreed_day})
+
+    def mark_incomplete(self) -> None:
+        self._set_state({"complete": "0"})
+
+    def close(self) -> None:
+        if self._local.__dict__.get("process") == os.getpid():
+            self._local.connection.close()
+        self._local.__dict__.clear()
+
+    def _state(self, name: str) -> str:
+        rows = self._rows("SELECT value FROM state WHERE name = ?", name)
+        return str(rows[0][0]) if rows else ""
+
+    def _set_state(self, values: dict[str, str]) -> None:
+        with self._writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
+
+    def _rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        with _told_as_not_ready():
+            return self._connection().execute(question, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with _told_as_not_ready():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def _connection(self) -> sqlite3.Connection:
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.connection = _connect(self._path)
+            self._local.process = os.getpid()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(_SCHEMA)
+            path.chmod(INDEX_MODE)
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.NotSupportedError(f"schema {version}, not {SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _told_as_not_ready() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise IndexNotReady(f"The index cannot answer now ({error}).") from error
+
+
+def _is_unusable(error: BaseException | None) -> bool:
+    """Whether the file is no database, a damaged one, or one of another schema; not just busy."""
+    code = getattr(error, "sqlite_errorcode", None)
+    damaged = code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+    return damaged or isinstance(error, sqlite3.NotSupportedError)
+
+
+def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
+    blob, identity = named.blob, named.blob.sha256.value
+    aliases = [digest for digest in sorted(blob.all_digests()) if digest.algorithm != "sha256"]
+    connection.execute(
+        "INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"
+        " algorithms = excluded.algorithms, digests = excluded.digests"
+        " WHERE algorithms != excluded.algorithms",
+        (
+            identity,
+            blob.size,
+            blob.crc32,
+            blob.media_type,
+            named.name,
+            ",".join(digest.algorithm for digest in aliases),
+            b"".join(digest.value for digest in aliases),
+        ),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
+        [(digest.value, digest.algorithm, identity) for digest in aliases],
+    )
+
+
+def _unpacked(algorithms: str, digests: bytes) -> Iterator[tuple[str, str]]:
+    """The digests as `_add_blob` packed them: raw, one after the other, in the named order."""
+    start = 0
+    for algorithm in filter(None, algorithms.split(",")):
+        end = start + (digest_size(algorithm) or 0)
+        yield algorithm, digests[start:end].hex()
+        start = end
+
+
+def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manifest) -> None:
+    """Take in a tree's members, once for each manifest, however many uploads share it."""
+    row = (blob.sha256.value, manifest.header.source.value)
+    inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", row)
+    if not inserted.rowcount:
+        return
+    for entry in manifest.entries:
+        if entry.blob:
+            _add_blob(connection, NamedBlob(entry.path.rpartition("/")[2], entry.blob))
+            names = (entry.blob.sha256.value, blob.sha256.value)
+            connection.execute("INSERT OR IGNORE INTO named_by_manifest VALUES (?, ?)", names)
+
+
+def _name(connection: sqlite3.Connection, blob: Descriptor, upload: UploadId) -> None:
+    row = (blob.sha256.value, str(upload))
+    connection.execute("INSERT OR IGNORE INTO named_by_upload VALUES (?, ?)", row)

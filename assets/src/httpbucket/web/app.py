@@ -1,0 +1,51 @@
+"""The Flask application, made from services that are given to it."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from httpbucket.config import Settings
+from httpbucket.domain.size import show_size
+from httpbucket.services.browse import Browse
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.lookup import Lookup
+from httpbucket.web import blobs, checksums, errors, server, uploads
+from httpbucket.web.presenters import Presenter
+from httpbucket.web.request import BucketRequest
+
+#: For our own pages; contents bring a stricter one.
+PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+
+class BucketApp(Flask):
+    """Flask with our requests, and without its routes for static files of others."""
+
+    request_class = BucketRequest
+
+
+def create_app(settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Browse) -> Flask:
+    """The application; it holds no state beside its services."""
+    app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Receipts are read by people as often as by programs.
+    app.json.compact = False  # type: ignore[attr-defined]
+    present = Presenter(settings)
+    app.register_blueprint(server.blueprint(present=present))
+    app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
+    checksum_type = settings.checksum_type
+    app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
+    app.register_blueprint(
+        blobs.blueprint(lookup=lookup, browse=browse, checksum_type=checksum_type)
+    )
+    errors.register(app)
+    app.after_request(_protect)
+    app.after_request(checksums.without_body)
+    app.add_template_filter(show_size, "size")
+    return app
+
+
+def _protect(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response

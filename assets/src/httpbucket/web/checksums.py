@@ -1,0 +1,37 @@
+"""``/checksum/<digest>``: does a producer have to send this content?"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from httpbucket.domain.digest import read_question
+from httpbucket.services.lookup import Lookup
+from httpbucket.web.blobs import to_blob
+from httpbucket.web.current import current_request
+
+
+def blueprint(*, lookup: Lookup, checksum_type: str) -> Blueprint:
+    """The routes of checksums."""
+    routes = Blueprint("checksums", __name__)
+
+    @routes.get("/checksum/<digest>")
+    def checksum(digest: str) -> Response:
+        question = read_question(digest, preferred=checksum_type)
+        if current_request().method == "HEAD":
+            lookup.find(question)
+            return Response()
+        return to_blob(lookup.resolve(question))
+
+    return routes
+
+
+def without_body(response: Response) -> Response:
+    """Say ``Content-Length: 0`` to every HEAD here, refusals too.
+
+    ``curl -X HEAD`` takes the length for a body's and would wait for one.
+    """
+    asked = current_request()
+    if asked.method == "HEAD" and asked.path.startswith("/checksum/"):
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+    return response

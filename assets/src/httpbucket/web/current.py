@@ -1,0 +1,14 @@
+"""The request being answered, by its own type."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import request
+
+from httpbucket.web.request import BucketRequest
+
+
+def current_request() -> BucketRequest:
+    """Flask's request, which the app makes a `BucketRequest`."""
+    return cast(BucketRequest, request)

@@ -1,0 +1,99 @@
+"""The one table from what went wrong to what HTTP says of it."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, render_template
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from httpbucket.domain import errors
+from httpbucket.web.current import current_request
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
+    errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
+    errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
+    errors.SeveralFiles: HTTPStatus.BAD_REQUEST,
+    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.IncompleteBody: HTTPStatus.BAD_REQUEST,
+    errors.CrossSite: HTTPStatus.FORBIDDEN,
+    errors.BlobNotFound: HTTPStatus.NOT_FOUND,
+    errors.UploadNotFound: HTTPStatus.NOT_FOUND,
+    errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
+    errors.AmbiguousDigest: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedCoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.IndexNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+#: Problems that HTTP itself knows; the short names are ours.
+HTTP_PROBLEMS = {
+    HTTPStatus.BAD_REQUEST: "bad-request",
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-many-parts",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range-not-satisfiable",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal-error",
+}
+
+#: When to ask again, in seconds (RFC 9110, 10.2.3).
+_RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.INSUFFICIENT_STORAGE: "60"}
+
+
+def register(app: Flask) -> None:
+    """Answer every refusal in one form: JSON for programs, the same as a page for browsers."""
+    app.register_error_handler(errors.BucketError, _refused)
+    app.register_error_handler(HTTPException, _refused_by_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _refused(error: errors.BucketError) -> Response:
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("Answered %d: %s", status, error, exc_info=error.__cause__)
+    return _answer(status, str(error), error.problem, error.detail)
+
+
+def _refused_by_http(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error
+    status = HTTPStatus(error.code)
+    problem = HTTP_PROBLEMS.get(status, status.phrase.lower().replace(" ", "-"))
+    answer = _answer(status, error.description or status.description, problem, {})
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "content-range"}:
+            answer.headers[name] = value
+    return answer
+
+
+def _unexpected(error: Exception) -> Response | HTTPException:
+    logger.error("Unexpected", exc_info=error)
+    return _refused_by_http(
+        InternalServerError("Something went wrong in the server; its log tells what.")
+    )
+
+
+def _answer(status: HTTPStatus, sentence: str, problem: str, detail: dict[str, object]) -> Response:
+    fields = {
+        "status": status.phrase.lower(),
+        "code": int(status),
+        "error": sentence,
+        "problem": problem,
+        "detail": detail,
+    }
+    if current_request().prefers_html:
+        answer = Response(render_template("error.html", **fields))
+    else:
+        answer = jsonify(fields)
+    answer.status_code = status
+    answer.headers["Cache-Control"] = "no-store"
+    answer.vary.add("Accept")
+    if status in _RETRY_AFTER:
+        answer.headers["Retry-After"] = _RETRY_AFTER[status]
+    return answer

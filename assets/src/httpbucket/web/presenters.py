@@ -1,0 +1,109 @@
+"""The public JSON: receipts, uploads and the configuration, as the reference documents them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpbucket
+from httpbucket.config import Settings
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.upload import NamedBlob, Receipt, Record
+
+
+def blob_path(digest: Digest) -> str:
+    """The path of a blob below the store, which is also its path below the server."""
+    return f"blob/{digest.hex[:2]}/{digest.hex[2:4]}/{digest.hex}"
+
+
+@dataclass(frozen=True)
+class Presenter:
+    """Shows values as the operator set it: which digest is the checksum, where paths begin."""
+
+    settings: Settings
+
+    def receipt(self, receipt: Receipt) -> dict[str, Any]:
+        """What a client is told after an upload."""
+        return self.upload(receipt.record) | {"log": list(receipt.log)}
+
+    def upload(self, record: Record) -> dict[str, Any]:
+        """The same of an upload of earlier; without the log, which is told once."""
+        uploaded = record.uploaded
+        return {
+            "checksum": {
+                "blob": self._checksum(uploaded),
+                "decompressed": self._checksum(record.decompressed),
+                "archive": self._checksum(record.archive_file),
+            },
+            "path": {
+                "blob": self._location(blob_path(uploaded.blob.sha256)),
+                "decompressed": self._blob_location(record.decompressed),
+                "archive": self._tree_location(record),
+                "replicas": [self._location(path) for path in record.replicas] or None,
+                "upload": self._location(record.id.directory),
+            },
+            "code": 200,
+            "status": "Success",
+            "upload": {
+                "id": str(record.id),
+                "filename": uploaded.name,
+                "size": uploaded.blob.size,
+                "media_type": uploaded.blob.media_type,
+                "digests": dict(uploaded.blob.digests),
+                "expires": record.expires.isoformat() if record.expires else None,
+                "findings": [finding.to_json() for finding in record.findings],
+            },
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        """What a client should know before it sends. Holds no secret."""
+        settings = self.settings
+        return {
+            "version": httpbucket.__version__,
+            "MAX_CONTENT_LENGTH": settings.max_content_length,
+            "ARCHIVE_DIR": str(settings.archive_dir),
+            "ARCHIVE_URI": settings.archive_uri or None,
+            "CHECKSUM_TYPE": settings.checksum_type,
+            "DIGESTS": list(settings.digests),
+            "REPLICATES": [str(template) for template in settings.templates],
+            "UNPACK_MAX_BYTES": settings.unpack_max_bytes,
+            "UNPACK_MAX_MEMBERS": settings.unpack_max_members,
+            "UNPACK_MAX_RATIO": settings.unpack_max_ratio,
+            "UNPACK_MAX_DEPTH": settings.unpack_max_depth,
+            "UNPACK_MAX_PATH": settings.unpack_max_path,
+            "UNPACK_MAX_SECONDS": settings.unpack_max_seconds,
+            "UNPACK_NOT": list(settings.unpack_not),
+        }
+
+    def _checksum(self, named: NamedBlob | None) -> str | None:
+        return named.blob.digests.get(self.settings.checksum_type) if named else None
+
+    def _blob_location(self, named: NamedBlob | None) -> str | None:
+        return self._location(blob_path(named.blob.sha256)) if named else None
+
+    def _tree_location(self, record: Record) -> str | None:
+        tree = record.tree
+        return self._location(f"{record.id.directory}/{tree.name}") if tree else None
+
+    def _location(self, path: str) -> str:
+        """Relative to the store and the server alike; absolute where ``ARCHIVE_URI`` is set."""
+        start = self.settings.archive_uri
+        if not start:
+            return path
+        if start.startswith("/"):
+            return f"file://{quote(start)}/{quote(path)}"
+        return f"{start}/{quote(path)}"
+
+
+def repr_digest(blob: Descriptor) -> str:
+    """The ``Repr-Digest`` field (RFC 9530, 3): the digests that RFC has names for, as base64."""
+    names = {"sha256": "sha-256", "sha512": "sha-512"}
+    members = (
+        f"{name}=:{b64encode(bytes.fromhex(blob.digests[algorithm])).decode()}:"
+        for algorithm, name in names.items()
+        if algorithm in blob.digests
+    )
+    return ", ".join(members)

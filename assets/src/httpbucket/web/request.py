@@ -1,0 +1,108 @@
+"""Requests whose files go straight to staging, and whose mistakes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, ClassVar, cast
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from httpbucket.domain.errors import (
+    MalformedBody,
+    MissingFile,
+    SeveralFiles,
+    UnsupportedCoding,
+)
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.receive import Act, IncomingFile
+
+#: Boundaries, part headers and text fields around the file bytes of a multipart body.
+FRAMING_ALLOWANCE = 1024**2
+
+_HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
+
+
+class StrictFormDataParser(FormDataParser):
+    """Refuses a body that breaks off, which Werkzeug's own takes for one without files."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"silent": False})
+
+
+class BucketRequest(Request):
+    """Parses multipart bodies (RFC 7578) into the files of the act under way."""
+
+    form_data_parser_class: ClassVar[type[FormDataParser]] = StrictFormDataParser  # type: ignore[misc]
+    act: Act | None = None
+
+    @property
+    def prefers_html(self) -> bool:
+        """Whether a browser asks: curl accepts everything alike."""
+        accepted = self.accept_mimetypes
+        return accepted.quality("text/html") > accepted.quality("application/json")
+
+    def single_file(self, field: str) -> tuple[IncomingFile, str | None]:
+        """The one file in ``field``, and its name as the client gave it.
+
+        Raises `MissingFile` or `SeveralFiles`, and `MalformedBody`.
+        """
+        if self.mimetype != "multipart/form-data":
+            kind = self.mimetype or "nothing"
+            raise MissingFile(f"The body is {kind}, not multipart/form-data; {_HOW_TO_SEND}.")
+        files = self.files.getlist(field)
+        if not files:
+            fields = sorted({*self.files, *self.form})
+            raise MissingFile(
+                f"There is no file in the field {field!r}; {_HOW_TO_SEND}.", fields=fields[:20]
+            )
+        if len(files) > 1:
+            raise SeveralFiles(f"The field {field!r} holds {len(files)} files; send one a request.")
+        return cast(IncomingFile, files[0].stream), files[0].filename
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        assert self.act is not None, "files are parsed within receiving()"
+        return cast(IO[bytes], self.act.new_file())
+
+    def _load_form_data(self) -> None:
+        try:
+            super()._load_form_data()
+        except ValueError as error:
+            raise MalformedBody(
+                f"The multipart body breaks off or is malformed: {error}."
+            ) from error
+        except RequestEntityTooLarge as error:
+            error.description = (
+                f"The form has more than {self.max_form_parts} parts, or text fields over "
+                f"{self.max_form_memory_size} bytes."
+            )
+            raise
+
+
+@contextmanager
+def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
+    """Receive the request's files; at the end those that were not kept are gone.
+
+    Refuses what can be refused before the body is read: a coding that would be stored as it
+    stands (RFC 9110, 8.4), and a length over the limit.
+    """
+    for header in ("Content-Encoding", "Transfer-Encoding"):
+        coding = request.headers.get(header, "identity").strip().lower()
+        if coding not in {"identity", "chunked", ""}:
+            raise UnsupportedCoding(
+                f"{header}: {coding[:80]} is not undone here; send the file as it is."
+            )
+    request.act = act = ingest.begin()
+    try:
+        act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
+        yield
+    finally:
+        act.close()

@@ -1,0 +1,43 @@
+"""``/upload`` and ``/uploads/…``: files in, receipts out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, render_template, url_for
+
+from httpbucket.domain.upload import UploadId
+from httpbucket.services.browse import Browse
+from httpbucket.services.ingest import Ingest
+from httpbucket.web.current import current_request
+from httpbucket.web.presenters import Presenter
+from httpbucket.web.request import receiving
+
+
+def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprint:
+    """The routes of uploads."""
+    routes = Blueprint("uploads", __name__)
+
+    @routes.get("/upload")
+    def form() -> str:
+        return render_template("upload.html", settings=present.settings)
+
+    @routes.post("/upload")
+    def upload() -> Response:
+        asked = current_request()
+        with receiving(asked, ingest):
+            receipt = ingest.keep(*asked.single_file("file"))
+        if asked.prefers_html:
+            page = url_for("uploads.show", upload=str(receipt.record.id))
+            return Response(status=303, headers={"Location": page})
+        return jsonify(present.receipt(receipt))
+
+    @routes.get("/uploads/<upload>")
+    def show(upload: str) -> Response:
+        record = browse.upload(UploadId.parse(upload))
+        shown = present.upload(record)
+        asked = current_request()
+        if asked.prefers_html and "json" not in asked.args:
+            page = render_template("show_upload.html", record=record, shown=shown)
+            return Response(page, headers={"Vary": "Accept"})
+        return jsonify(shown)
+
+    return routes

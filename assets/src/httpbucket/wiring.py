@@ -1,0 +1,98 @@
+"""The composition root: everything is built here, once, and passed down."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from httpbucket.config import Settings
+from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.browse import Browse
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.lookup import Lookup
+from httpbucket.services.reindex import Reindex
+from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
+from httpbucket.storage.local.blobs import LocalBlobStore
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.locks import only_one
+from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.sqlite_index import SqliteIndex
+from httpbucket.storage.trees import BlobTreeStore
+
+
+@dataclass(frozen=True)
+class Stores:
+    """A backend's parts."""
+
+    staging: Staging
+    blobs: BlobStore
+    trees: TreeStore
+    records: Records
+    index: Index
+    # Holds the duty of this name, if no other process does; yields whether it is held.
+    only_one: Callable[[str], AbstractContextManager[bool]]
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the product does. ``index_gap`` is set when the index may lack a record."""
+
+    ingest: Ingest
+    lookup: Lookup
+    browse: Browse
+    reindex: Reindex
+    index_gap: threading.Event
+
+
+def open_local(settings: Settings, *, disk: Disk | None = None) -> Stores:
+    """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`."""
+    layout = Layout(settings.archive_dir)
+    disk = disk or Disk(fsync=settings.fsync)
+    open_store(layout, disk)
+    staging = LocalStaging(layout, disk)
+    blobs = LocalBlobStore(layout, disk)
+    return Stores(
+        staging=staging,
+        blobs=blobs,
+        trees=BlobTreeStore(blobs),
+        records=LocalRecords(layout, disk, staging),
+        index=SqliteIndex(layout.index),
+        only_one=lambda duty: only_one(layout.locks / duty),
+    )
+
+
+def build(
+    settings: Settings,
+    stores: Stores,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    random_bits: Callable[[], int] = lambda: secrets.randbits(64),
+) -> Services:
+    """The services on a backend."""
+    index_gap = threading.Event()
+    ingest = Ingest(
+        staging=stores.staging,
+        blobs=stores.blobs,
+        records=stores.records,
+        index=stores.index,
+        media_type_of=MediaTypes().of,
+        digests=settings.digests,
+        max_content_length=settings.max_content_length,
+        now=now,
+        random_bits=random_bits,
+        on_index_gap=index_gap.set,
+    )
+    return Services(
+        ingest=ingest,
+        lookup=Lookup(blobs=stores.blobs, index=stores.index),
+        browse=Browse(blobs=stores.blobs, records=stores.records),
+        reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
+        index_gap=index_gap,
+    )
