@@ -23,7 +23,9 @@ from httpbucket.content.tar_header import ZERO_BLOCK, parse_header
 from httpbucket.domain.unpacking import CannotUnpack, CorruptArchive, UnsafeMemberName
 
 _LINKS = {b"1": MemberKind.HARDLINK, b"2": MemberKind.SYMLINK}
-_DIRECTORIES = frozenset((b"5", b"D"))
+# What GNU tar's incremental dumps call a directory; its content lists what the directory held.
+_LISTED_DIRECTORY = b"D"
+_DIRECTORIES = frozenset((b"5", _LISTED_DIRECTORY))
 _OTHERS = {
     b"3": "a character device",
     b"4": "a block device",
@@ -96,8 +98,9 @@ class _Walk:
         return path
 
     def _directory(self, path: str, found: TarMember) -> Entry | None:
-        if found.type not in _WITHOUT_CONTENT and found.size:
+        if found.type not in _WITHOUT_CONTENT:
             self.blocks.announce(found.size)
+        if self.blocks.left and found.type != _LISTED_DIRECTORY:
             sentence = f"Member {shown(path)} is a directory with content, which was left out."
             self.findings.add("content-left-out", sentence)
         return (Member(path, MemberKind.DIRECTORY, mtime=found.mtime), ()) if path else None
