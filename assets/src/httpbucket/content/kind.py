@@ -61,6 +61,9 @@ def recognise(
     known = _BY_MEDIA_TYPE.get(media_type)
     if known is None and asked and head.startswith(_ZIP_MEMBER):
         return ArchiveKind.ZIP
+    if known is ArchiveKind.TAR and head[257:262] != b"ustar":
+        # libmagic 5.44 takes some headers with a wrong checksum for old tars.
+        return ArchiveKind.TAR if is_tar_header(head) else None
     if media_type not in _UNKNOWN:
         return known
     if starts_with_zstd_frame(head):

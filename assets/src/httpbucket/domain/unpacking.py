@@ -23,7 +23,7 @@ class LimitExceeded(CannotUnpack):
     problem = "unpack-limit"
 
     def __init__(self, limit: str, allowed: int, sentence: str) -> None:
-        super().__init__(f"{sentence} ({limit})", limit=limit, allowed=allowed)
+        super().__init__(f"{sentence} ({limit}).", limit=limit, allowed=allowed)
         self.limit = limit
         self.allowed = allowed
 
