@@ -232,3 +232,17 @@ def test_a_stream_on_disk_is_read_like_one_in_memory(source: Path, tmp_path: Pat
         members = read_archive(stream, ArchiveKind.TAR, budget=budget, findings=Findings())
         paths = [member.path for member, _ in members]
     assert "report/index.html" in paths
+
+
+def test_of_appended_members_the_last_wins_as_in_gnu_tar(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "h").hardlink_to(tmp_path / "a")
+    run(["tar", "-cf", "log.tar", "a", "h"], tmp_path)
+    (tmp_path / "a").unlink()
+    (tmp_path / "a").write_bytes(b"new")
+    run(["tar", "-rf", "log.tar", "a"], tmp_path)
+    (tmp_path / "out").mkdir()
+    run(["tar", "-xf", "../log.tar"], tmp_path / "out")
+    found = read(tmp_path / "log.tar", ArchiveKind.TAR)
+    assert found.files == on_disk(tmp_path / "out") == {"a": b"new", "h": b"old"}
+    assert found.problems == ["duplicate-member"]
