@@ -83,6 +83,11 @@ def test_a_name_is_read_by_the_rule_of_its_age_and_system(entry: ZipEntry, path:
     assert list(unzipped(zip_file(entry)).files) == [path]
 
 
+def test_a_name_with_escapes_in_place_of_bytes_is_told() -> None:
+    assert unzipped(zip_file(ZipEntry(b"bad\xff", flags=0x800))).problems == ["member-renamed"]
+    assert unzipped(zip_file(ZipEntry(b"caf\x82"), ZipEntry("100%"))).problems == []
+
+
 @pytest.mark.parametrize(
     "entry",
     [

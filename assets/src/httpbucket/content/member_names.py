@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from httpbucket.content.findings import shown
+from httpbucket.content.findings import Findings, shown
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.domain.unpacking import LimitExceeded, UnsafeMemberName
 
@@ -85,8 +85,14 @@ def decode_name(name: bytes) -> str:
         return _ESCAPED.sub(_percent, text)
 
 
-def is_utf8(name: bytes) -> bool:
-    """Whether `decode_name` gives the name as it is."""
+def tell_if_renamed(name: bytes, path: str, findings: Findings) -> None:
+    """Tell it when ``path`` holds escapes in place of what was no UTF-8 in ``name``."""
+    if "%" in path and not _is_utf8(name):
+        sentence = f"A member's name is not UTF-8; the member was kept as {shown(path)}."
+        findings.add("member-renamed", sentence)
+
+
+def _is_utf8(name: bytes) -> bool:
     try:
         name.decode()
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from httpbucket.content.findings import Findings, shown
 from httpbucket.content.limits import CHUNK_SIZE, Budget
-from httpbucket.content.member_names import decode_name, is_utf8, member_path
+from httpbucket.content.member_names import decode_name, member_path, tell_if_renamed
 from httpbucket.content.members import Entry, Member, MemberKind
 from httpbucket.content.sparse import sparse_map
 from httpbucket.content.tar_blocks import Blocks
@@ -90,11 +90,8 @@ class _Walk:
         return self._file(path, found)
 
     def _path(self, name: bytes) -> str:
-        text = decode_name(name)
-        path = member_path(text, self.budget.limits)
-        if "%" in text and not is_utf8(name):
-            sentence = f"A member's name is not UTF-8; it was kept as {shown(path)}."
-            self.findings.add("member-renamed", sentence)
+        path = member_path(decode_name(name), self.budget.limits)
+        tell_if_renamed(name, path, self.findings)
         return path
 
     def _directory(self, path: str, found: TarMember) -> Entry | None:

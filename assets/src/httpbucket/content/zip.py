@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from httpbucket.content.findings import Findings, shown
 from httpbucket.content.limits import CHUNK_SIZE, Budget
-from httpbucket.content.member_names import decode_name, member_path
+from httpbucket.content.member_names import decode_name, member_path, tell_if_renamed
 from httpbucket.content.members import Entry, Member, MemberKind
 from httpbucket.content.zip_content import METHODS, zip_content
 from httpbucket.content.zip_directory import ZipDirectory, ZipRecord, find_directory
@@ -128,6 +128,7 @@ class _Walk:
     def _entry(self, record: ZipRecord, start: int) -> Entry | None:
         name = zip_member_name(record)
         path = member_path(name, self.budget.limits)
+        tell_if_renamed(record.name, path, self.findings)
         mtime = zip_member_mtime(record)
         mode = record.attributes >> 16 if record.host in _UNIX_HOSTS else 0
         if _is_directory(record, name, mode):
