@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from httpbucket.config import Settings
+from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.services.browse import Browse
+from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
 from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
@@ -57,12 +61,13 @@ def open_local(settings: Settings, *, disk: Disk | None = None) -> Stores:
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
     staging = LocalStaging(layout, disk)
-    blobs = LocalBlobStore(layout, disk)
+    blobs = LocalBlobStore(layout, disk, staging)
+    trees = BlobTreeStore(blobs)
     return Stores(
         staging=staging,
         blobs=blobs,
-        trees=BlobTreeStore(blobs),
-        records=LocalRecords(layout, disk, staging),
+        trees=trees,
+        records=LocalRecords(layout, disk, staging, trees, Linker(layout, disk, staging)),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -77,12 +82,15 @@ def build(
 ) -> Services:
     """The services on a backend."""
     index_gap = threading.Event()
+    media_type_of = MediaTypes().of
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
+        trees=stores.trees,
         records=stores.records,
         index=stores.index,
-        media_type_of=MediaTypes().of,
+        unpack=_unpack(settings, stores, media_type_of),
+        media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
         now=now,
@@ -95,4 +103,27 @@ def build(
         browse=Browse(blobs=stores.blobs, records=stores.records),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
+    )
+
+
+def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str]) -> Unpack:
+    return Unpack(
+        staging=stores.staging,
+        blobs=stores.blobs,
+        trees=stores.trees,
+        earlier=EarlierUploads(
+            index=stores.index, records=stores.records, blobs=stores.blobs, trees=stores.trees
+        ),
+        media_type_of=media_type_of,
+        digests=settings.digests,
+        limits=UnpackLimits(
+            max_bytes=settings.unpack_max_bytes,
+            max_members=settings.unpack_max_members,
+            max_ratio=settings.unpack_max_ratio,
+            max_depth=settings.unpack_max_depth,
+            max_path=settings.unpack_max_path,
+            max_seconds=settings.unpack_max_seconds,
+        ),
+        stay_packed=settings.unpack_not,
+        concurrency=settings.unpack_concurrency,
     )

@@ -20,6 +20,9 @@ from httpbucket.content.limits import CHUNK_SIZE, Budget
 from httpbucket.content.zstd_frames import FRAME_MAGIC
 from httpbucket.domain.unpacking import CorruptArchive, TruncatedArchive
 
+#: The finding about bytes behind the end of a compressed stream.
+TRAILING_BYTES = "trailing-bytes"
+
 # A decoder hands back what follows its stream. Fed a MiB at once, a file of 20-byte members would
 # copy that MiB for each of them; so a member's first piece is small and each next one twice that.
 _FIRST_PIECE = 512
@@ -62,7 +65,7 @@ def decompress(
             break
     if pieces.look(1):
         sentence = f"Bytes behind the end of the {compression.value} stream were ignored."
-        findings.add("trailing-bytes", sentence)
+        findings.add(TRAILING_BYTES, sentence)
 
 
 class _Pieces:

@@ -2,8 +2,45 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import Self
+
 from httpbucket.domain.errors import BucketError
 from httpbucket.domain.upload import Finding
+
+
+class UnpackWish(Enum):
+    """What the client says of unpacking its file; ``AUTO`` when it says nothing.
+
+    ``TRUE`` unpacks also what would stay packed by its name; ``REQUIRE`` makes a refusal to unpack
+    a refusal of the upload; ``FALSE`` keeps the file as it is.
+    """
+
+    AUTO = "auto"
+    TRUE = "true"
+    FALSE = "false"
+    REQUIRE = "require"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the value of ``Unpack``, in any case; empty means ``AUTO``. Raises `InvalidWish`."""
+        try:
+            return cls(text.strip().lower() or "auto")
+        except ValueError:
+            raise InvalidWish(
+                f"Unpack is {text[:40]!r}; expected true, false or require."
+            ) from None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the client wants the file unpacked, whatever its name."""
+        return self in {UnpackWish.TRUE, UnpackWish.REQUIRE}
+
+
+class InvalidWish(BucketError):
+    """``Unpack`` has a value that means nothing."""
+
+    problem = "invalid-unpack"
 
 
 class CannotUnpack(BucketError):

@@ -147,6 +147,13 @@ class Record:
         """The archive file that was unpacked: of a ``.tgz`` the tar inside it."""
         return (self.decompressed or self.uploaded) if self.tree else None
 
+    def sources(self) -> tuple[Digest, ...]:
+        """The contents that this upload shows the inside of, by decompressing or unpacking."""
+        if not (self.decompressed or self.tree):
+            return ()
+        archive_file = self.archive_file or self.uploaded
+        return tuple(dict.fromkeys((self.uploaded.blob.sha256, archive_file.blob.sha256)))
+
     @property
     def manifest(self) -> Digest | None:
         """The identity of the tree's manifest."""

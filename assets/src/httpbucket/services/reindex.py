@@ -17,6 +17,14 @@ logger = logging.getLogger(__name__)
 CLOCK_ALLOWANCE = timedelta(days=2)
 
 
+def add_to_index(record: Record, *, trees: TreeStore, index: Index) -> None:
+    """Have the index take in an upload, with the members of its tree."""
+    with ExitStack() as stack:
+        digest = record.manifest
+        manifest = stack.enter_context(trees.load(digest)) if digest else None
+        index.add(record, manifest)
+
+
 class Reindex:
     """Reads the records that the index lacks; never the bytes of a blob."""
 
@@ -53,14 +61,8 @@ class Reindex:
 
     def _take_in(self, upload: UploadId) -> None:
         try:
-            self._add(self._records.load(upload))
+            add_to_index(self._records.load(upload), trees=self._trees, index=self._index)
         except UploadNotFound:
             logger.info("Upload %s went while the index was catching up.", upload)
         except (ValueError, BlobNotFound) as error:
             logger.error("Upload %s is left out of the index: %s", upload, error)
-
-    def _add(self, record: Record) -> None:
-        with ExitStack() as stack:
-            digest = record.manifest
-            manifest = stack.enter_context(self._trees.load(digest)) if digest else None
-            self._index.add(record, manifest)

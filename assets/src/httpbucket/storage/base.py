@@ -58,6 +58,29 @@ class Staging(Protocol):
         ...
 
 
+class BlobBatch(Protocol):
+    """Many contents that become blobs together, so that one sync serves them all.
+
+    Used by one thread. The caller ends with `keep` or `discard`.
+    """
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        """Take a small content whose SHA-256 is ``digest``, as the caller promises."""
+        ...
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        """Take a staged file, as `BlobStore.keep` does. It is used up."""
+        ...
+
+    def keep(self) -> None:
+        """When this returns, every content is a blob that survives power loss."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was not kept. May be repeated, and is allowed after `keep`."""
+        ...
+
+
 class BlobStore(Protocol):
     """Every content once, named by its SHA-256. A blob never changes under its name."""
 
@@ -68,6 +91,10 @@ class BlobStore(Protocol):
         the staging of the same backend, and that it will not be written again. When this returns,
         the blob survives power loss, whoever kept it first. The staged file is used up.
         """
+        ...
+
+    def batch(self) -> BlobBatch:
+        """A new, empty batch."""
         ...
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -170,6 +197,10 @@ class Index(Protocol):
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         """What is known of the blob with this SHA-256; None when no upload names it."""
+        ...
+
+    def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
+        """A few uploads in which this content was decompressed or unpacked, the newest first."""
         ...
 
     def is_complete(self) -> bool:

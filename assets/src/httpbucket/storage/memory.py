@@ -11,7 +11,7 @@ from typing import BinaryIO
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import KnownBlob, Manifest, StagedFile
+from httpbucket.storage.base import BlobBatch, KnownBlob, Manifest, StagedFile
 
 
 class MemoryStagedFile:
@@ -49,6 +49,27 @@ class MemoryStaging:
         return 0
 
 
+class MemoryBlobBatch:
+    """Contents that wait in a dictionary of their own."""
+
+    def __init__(self, blobs: dict[Digest, bytes]) -> None:
+        self._blobs = blobs
+        self._waiting: dict[Digest, bytes] = {}
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        self._waiting[digest] = content
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        self._waiting[digest] = _content_of(staged)
+
+    def keep(self) -> None:
+        for digest, content in self._waiting.items():
+            self._blobs.setdefault(digest, content)
+
+    def discard(self) -> None:
+        self._waiting.clear()
+
+
 class MemoryBlobStore:
     """Blobs in a dictionary."""
 
@@ -56,10 +77,12 @@ class MemoryBlobStore:
         self._blobs: dict[Digest, bytes] = {}
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
-        with staged.open() as reader:
-            content = reader.read()
-        staged.discard()
-        return self._blobs.setdefault(digest, content) is content
+        is_new = digest not in self._blobs
+        self._blobs.setdefault(digest, _content_of(staged))
+        return is_new
+
+    def batch(self) -> BlobBatch:
+        return MemoryBlobBatch(self._blobs)
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -79,6 +102,13 @@ class MemoryBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         return None
+
+
+def _content_of(staged: StagedFile) -> bytes:
+    with staged.open() as reader:
+        content = reader.read()
+    staged.discard()
+    return content
 
 
 class MemoryRecords:
@@ -107,6 +137,7 @@ class MemoryIndex:
         self._uploads: set[UploadId] = set()
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
+        self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
         self._complete = False
         self._agreed_day = ""
 
@@ -119,6 +150,8 @@ class MemoryIndex:
         for entry in manifest.entries if manifest else ():
             if entry.blob:
                 self._add(NamedBlob(entry.path.rpartition("/")[2], entry.blob))
+        for blob in record.sources():
+            self._unpacked[blob].append(record.id)
         self._uploads.add(record.id)
 
     def _add(self, named: NamedBlob) -> None:
@@ -135,6 +168,9 @@ class MemoryIndex:
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)
+
+    def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
+        return tuple(sorted(self._unpacked[blob], reverse=True))
 
     def is_complete(self) -> bool:
         return self._complete

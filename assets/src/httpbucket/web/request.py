@@ -22,6 +22,9 @@ from httpbucket.services.receive import Act, IncomingFile
 #: Boundaries, part headers and text fields around the file bytes of a multipart body.
 FRAMING_ALLOWANCE = 1024**2
 
+#: Under this key the server puts a function into the WSGI environment that knows.
+CLIENT_GONE = "httpbucket.client_gone"
+
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
 
@@ -43,6 +46,15 @@ class BucketRequest(Request):
         """Whether a browser asks: curl accepts everything alike."""
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
+
+    def is_client_gone(self) -> bool:
+        """Whether the client has closed the connection; unknown outside of our server."""
+        return bool(self.environ.get(CLIENT_GONE, bool)())
+
+    def parameter(self, name: str) -> str:
+        """What the client says as a header, else in the query, else as a form field."""
+        field = name.lower()
+        return self.headers.get(name) or self.args.get(field) or self.form.get(field) or ""
 
     def single_file(self, field: str) -> tuple[IncomingFile, str | None]:
         """The one file in ``field``, and its name as the client gave it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
@@ -27,6 +28,16 @@ def told_as_refusals() -> Iterator[None]:
             reason = os.strerror(error.errno or 0).lower()
             raise StorageUnavailable(f"The store cannot be written now: {reason}.") from error
         raise
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """``syncfs(2)``, which reports write errors since Linux 5.8; sync(2) where it is missing."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+    elif syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 class Disk:
@@ -63,6 +74,19 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def sync_everything(self, path: Path) -> None:
+        """Return when all that was written to the file system of ``path`` would survive power loss.
+
+        One call for a whole tree, where syncing file by file would take most of the time.
+        """
+        if not self._fsync:
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _sync_file_system(descriptor)
+        finally:
+            os.close(descriptor)
+
     def make_directory(self, path: Path, mode: int) -> None:
         """Make a directory of exactly this mode, whatever the umask. Raises FileExistsError."""
         path.mkdir(mode)
@@ -88,9 +112,12 @@ class Disk:
         with self._lock:
             self._lasting -= {str(path), *map(str, path.parents)}
 
-    def link(self, source: Path, target: Path) -> None:
-        """Give the file one more name. Raises FileExistsError, or OSError (EMLINK …)."""
-        os.link(source, target, follow_symlinks=False)
+    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+        """Give the file one more name, below ``directory`` if its descriptor is given.
+
+        Raises FileExistsError, or OSError (EMLINK and others).
+        """
+        os.link(source, target, dst_dir_fd=directory, follow_symlinks=False)
 
     def link_descriptor(self, descriptor: int, target: Path) -> None:
         """Give an unnamed file its first name. Raises FileExistsError.
@@ -109,12 +136,25 @@ class Disk:
         """Give a file or directory another name, in one step."""
         source.rename(target)
 
-    def write_new(self, path: Path, content: bytes, mode: int) -> None:
-        """Make a file that was not there, synced and of exactly this mode."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def write_new(
+        self,
+        path: Path | str,
+        content: bytes,
+        mode: int,
+        *,
+        directory: int | None = None,
+        sync: bool = True,
+    ) -> None:
+        """Make a file of exactly this mode where there is none. Raises FileExistsError.
+
+        ``sync`` is off for a caller who syncs many files at once.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(path, flags, 0o600, dir_fd=directory)
         try:
             self.write(descriptor, content)
             os.fchmod(descriptor, mode)
-            self.sync_file(descriptor)
+            if sync:
+                self.sync_file(descriptor)
         finally:
             os.close(descriptor)

@@ -8,6 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from httpbucket.domain.digest import EMPTY
 from httpbucket.domain.errors import UnusableStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import (
@@ -30,6 +31,7 @@ def open_store(layout: Layout, disk: Disk) -> None:
         _check_marker(layout)
         _make_directories(layout, disk)
         _check_linking(layout, disk)
+        _make_empty_blob(layout, disk)
         _write_marker(layout, disk)
     except OSError as error:
         raise UnusableStore(_sentence(layout.root, error)) from error
@@ -85,6 +87,15 @@ def _check_linking(layout: Layout, disk: Disk) -> None:
     finally:
         for path in (probe, twin):
             path.unlink(missing_ok=True)
+
+
+def _make_empty_blob(layout: Layout, disk: Disk) -> None:
+    """The empty content is always kept: its names are files of their own, never links to it."""
+    path = layout.blob(EMPTY)
+    disk.ensure_directory(path.parent, PUBLIC_DIRECTORY_MODE, below=layout.blobs)
+    with suppress(FileExistsError):
+        disk.write_new(path, b"", BLOB_MODE)
+        disk.sync_directory(path.parent)
 
 
 def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:
