@@ -17,8 +17,9 @@ from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.replicate import Replicate
 from httpbucket.services.unpack import Unpack
-from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
+from httpbucket.storage.base import BlobStore, Index, Records, Replicas, Staging, TreeStore
 from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
@@ -26,6 +27,7 @@ from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
@@ -39,6 +41,7 @@ class Stores:
     blobs: BlobStore
     trees: TreeStore
     records: Records
+    replicas: Replicas
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
@@ -63,11 +66,16 @@ def open_local(settings: Settings, *, disk: Disk | None = None) -> Stores:
     staging = LocalStaging(layout, disk)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
+    linker = Linker(layout, disk, staging)
+    records = LocalRecords(layout, disk, staging, trees, linker)
     return Stores(
         staging=staging,
         blobs=blobs,
         trees=trees,
-        records=LocalRecords(layout, disk, staging, trees, Linker(layout, disk, staging)),
+        records=records,
+        replicas=LocalReplicas(
+            layout, disk, staging=staging, linker=linker, trees=trees, records=records
+        ),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -90,6 +98,7 @@ def build(
         records=stores.records,
         index=stores.index,
         unpack=_unpack(settings, stores, media_type_of),
+        replicate=Replicate(settings.templates, stores.replicas),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,

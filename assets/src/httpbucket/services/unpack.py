@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 from httpbucket.content.decompress import decompress
 from httpbucket.content.findings import Findings
-from httpbucket.content.kind import HEAD_SIZE, ArchiveKind, Compression, recognise
+from httpbucket.content.kind import ArchiveKind, Compression, recognise
 from httpbucket.content.limits import Budget, UnpackLimits
+from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ClientGone
 from httpbucket.domain.size import show_size
@@ -181,7 +182,7 @@ class Unpack:
 
     def _kept_source(self, blob: Descriptor) -> _Source:
         with self._blobs.open(blob.sha256) as reader:
-            head = reader.read(HEAD_SIZE)
+            head = reader.read(HEAD_BYTES)
         return _Source(blob, head, lambda: self._blobs.open(blob.sha256))
 
     def _unpack(self, source: _Source, kind: ArchiveKind, task: _Task) -> None:

@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,45 @@ class Records(Protocol):
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         """Every upload of ``since_day`` (``2026/11/21``) or later, day by day in order of time."""
+        ...
+
+
+class HeldDirectories(Protocol):
+    """Replica directories that nobody else changes meanwhile."""
+
+    def entries(self, directory: str) -> Collection[str]:
+        """The names in one of the held directories; none where it does not exist yet."""
+        ...
+
+    def announce(self, record: Record) -> None:
+        """Remember lastingly that the record's replicas are to be made, before it is published.
+
+        If the process dies in between, whoever holds a directory next, or the next start, makes
+        them if the record was published, and forgets it otherwise.
+        """
+        ...
+
+    def make(self, record: Record) -> None:
+        """Make the replicas of the published record, each whole or not at all, lastingly.
+
+        Then each ``latest`` link is moved, in one step. When this raises, what is missing of them
+        is made by whoever holds the directory next.
+        """
+        ...
+
+
+class Replicas(Protocol):
+    """Further names for what uploads hold, in directories that templates choose."""
+
+    def hold(self, directories: Collection[str]) -> AbstractContextManager[HeldDirectories]:
+        """Keep others from changing these directories (``replica/user/bob``); waits for them.
+
+        What a dead process left unmade there is made first.
+        """
+        ...
+
+    def finish(self) -> int:
+        """Make what dead processes left unmade anywhere; how many uploads that were."""
         ...
 
 

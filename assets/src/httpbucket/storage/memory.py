@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
-from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import BlobBatch, KnownBlob, Manifest, StagedFile
+from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
+from httpbucket.storage.base import BlobBatch, HeldDirectories, KnownBlob, Manifest, StagedFile
 
 
 class MemoryStagedFile:
@@ -128,6 +130,34 @@ class MemoryRecords:
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         return iter(sorted(upload for upload in self._records if upload.day >= since_day))
+
+
+class MemoryReplicas:
+    """Replica directories as dictionaries from name to what it shows."""
+
+    def __init__(self) -> None:
+        self.directories: dict[str, dict[str, Replica | str]] = defaultdict(dict)
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def hold(self, directories: Collection[str]) -> Iterator[HeldDirectories]:
+        with self._lock:
+            yield self
+
+    def entries(self, directory: str) -> Collection[str]:
+        return list(self.directories[directory])
+
+    def announce(self, record: Record) -> None:
+        pass
+
+    def make(self, record: Record) -> None:
+        for replica in record.replicas:
+            names = self.directories[replica.directory]
+            names[replica.name] = replica
+            names.update(dict.fromkeys(replica.latest, replica.name))
+
+    def finish(self) -> int:
+        return 0
 
 
 class MemoryIndex:

@@ -27,7 +27,13 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
         with receiving(asked, ingest):
             incoming, filename = asked.single_file("file")
             wish = UnpackWish.parse(asked.parameter("Unpack"))
-            receipt = ingest.keep(incoming, filename, wish=wish, is_gone=asked.is_client_gone)
+            receipt = ingest.keep(
+                incoming,
+                filename,
+                wish=wish,
+                headers=asked.chosen(ingest.headers),
+                is_gone=asked.is_client_gone,
+            )
         if asked.prefers_html:
             page = url_for("uploads.show", upload=str(receipt.record.id))
             return Response(status=303, headers={"Location": page})

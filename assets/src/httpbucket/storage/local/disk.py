@@ -6,14 +6,18 @@ import ctypes
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_NOT_NOW = {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM}
+_NOT_NOW = {
+    *(errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM),
+    # Something that is no directory, or leads elsewhere, stands where one of ours should be.
+    *(errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+}
 
 
 @contextmanager
@@ -107,6 +111,37 @@ class Disk:
         with self._lock:
             self._lasting.add(str(path))
 
+    def open_below(self, root: Path, parts: Sequence[str], mode: int) -> int:
+        """Open the directory ``parts`` below ``root``, made lastingly where missing.
+
+        Never follows a symlink: one in the way raises OSError (ELOOP or ENOTDIR). The caller
+        closes the descriptor.
+        """
+        path, descriptor = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        for part in parts:
+            path = path / part
+            try:
+                inner = self._open_or_make(part, mode, path, parent=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _open_or_make(self, name: str, mode: int, path: Path, *, parent: int) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        made = False
+        with suppress(FileExistsError):
+            os.mkdir(name, mode, dir_fd=parent)
+            made = True
+        descriptor = os.open(name, flags, dir_fd=parent)
+        if made:
+            os.fchmod(descriptor, mode)
+        if made or str(path) not in self._lasting:
+            self.sync_file(parent)
+            with self._lock:
+                self._lasting.add(str(path))
+        return descriptor
+
     def forget_directory(self, path: Path) -> None:
         """Somebody removed the directory: the next `ensure_directory` makes it and its parents."""
         with self._lock:
@@ -132,9 +167,12 @@ class Disk:
         finally:
             os.close(directory)
 
-    def rename(self, source: Path, target: Path) -> None:
-        """Give a file or directory another name, in one step."""
-        source.rename(target)
+    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+        """Give a file or directory another name, in one step.
+
+        ``target`` lies below ``directory`` if its descriptor is given.
+        """
+        os.rename(source, target, dst_dir_fd=directory)
 
     def write_new(
         self,

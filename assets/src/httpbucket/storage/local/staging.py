@@ -90,6 +90,10 @@ class LocalStaging:
         self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
         return path
 
+    def unused_path(self) -> Path:
+        """A path that nothing has yet, for something to be made there and renamed."""
+        return self._own_directory() / secrets.token_hex(8)
+
     def sweep(self) -> int:
         return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
 
@@ -106,7 +110,7 @@ class LocalStaging:
         return LocalStagedFile(self._disk, descriptor, None)
 
     def _create_named(self) -> LocalStagedFile:
-        path = self._own_directory() / secrets.token_hex(8)
+        path = self.unused_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         return LocalStagedFile(self._disk, descriptor, path)
 
