@@ -79,6 +79,10 @@ class Wire:
         except ConnectionResetError:
             return True
 
+    def end_sending(self) -> None:
+        """Close this side only: the answer can still be read."""
+        self.connection.shutdown(socket.SHUT_WR)
+
     def reset(self) -> None:
         """Drop the connection with a RST, as a client that crashes or a NAT that forgets."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
