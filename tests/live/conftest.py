@@ -16,14 +16,14 @@ class ServerFactory:
     """Starts servers, each in a directory of its own, and ends them with the test."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
-        self._directory = directory
+        self.directory = directory
         self._stack = stack
         self._count = 0
 
     def new(self, **options: Any) -> LiveServer:
         """A server that was not started."""
         self._count += 1
-        directory = self._directory / f"server-{self._count}"
+        directory = self.directory / f"server-{self._count}"
         directory.mkdir()
         return LiveServer(directory, **options)
 
