@@ -25,15 +25,20 @@ def command_with_own_mounts(line: str, command: Sequence[str]) -> list[str]:
     return [*_OWN_MOUNTS, "sh", "-euc", f'{line}; exec "$@"', "sh", *command]
 
 
-def command_as_nobody(command: Sequence[str]) -> list[str]:
-    """``command``, run as a user without rights. What it needs to read, the caller opens to all."""
+def command_as_nobody() -> list[str]:
+    """Serve as a user without rights, who need not be able to read Python or our source.
+
+    Hence all that the start imports is imported before the rights are given up.
+    """
     if os.geteuid() != 0:
         pytest.skip("missing ability: becoming another user (needs root)")
     become = (
-        "import os, sys; os.setgroups([]); "
-        f"os.setgid({_NOBODY}); os.setuid({_NOBODY}); os.execv(sys.argv[1], sys.argv[1:])"
+        "import codecs, os; codecs.lookup('ascii'); codecs.lookup('idna'); "
+        "import httpbucket.server.serve; from httpbucket.cli.main import main; "
+        f"os.setgroups([]); os.setgid({_NOBODY}); os.setuid({_NOBODY}); "
+        "raise SystemExit(main(['serve']))"
     )
-    return [sys.executable, "-c", become, *command]
+    return [sys.executable, "-c", become]
 
 
 def require_tracing() -> str:

@@ -49,7 +49,7 @@ class LiveServer:
         self._command = command
         self._source = source
         self._umask = umask
-        self._settings = settings
+        self.settings = settings
         self._log_path = directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -80,7 +80,7 @@ class LiveServer:
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "ARCHIVE_DIR": str(self.archive),
-            **self._settings,
+            **self.settings,
         }
 
     def __enter__(self) -> Self:
@@ -182,6 +182,20 @@ class LiveServer:
         staging = self.archive / "private" / "staging"
         return [path for path in staging.rglob("*") if path.parent != staging or path.is_file()]
 
+    def open_files(self) -> list[str]:
+        """What the workers' descriptors are open on: paths, sockets and the like."""
+        targets = []
+        for pid in self.workers():
+            with suppress(FileNotFoundError):
+                for link in Path(f"/proc/{pid}/fd").iterdir():
+                    with suppress(FileNotFoundError):
+                        targets.append(str(link.readlink()))
+        return targets
+
+    def is_receiving(self) -> bool:
+        """Whether a file is on its way in."""
+        return any("/private/staging/" in target and "#" in target for target in self.open_files())
+
     def _started(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the server was not started"
         return self._process
@@ -191,7 +205,7 @@ class LiveServer:
         if process.poll() is not None:
             raise AssertionError(f"exit status {process.returncode} at start:\n{self.log}")
         with suppress(OSError):
-            prefix = self._settings.get("SCRIPT_NAME", "")
+            prefix = self.settings.get("SCRIPT_NAME", "")
             return self.request("GET", f"{prefix}/ping").body == b"pong\n"
         return False
 

@@ -221,9 +221,4 @@ def abort(server: LiveServer, number: int) -> None:
 
 def open_descriptors(server: LiveServer) -> int:
     """The workers' open files and sockets, save those of the index, which threads hold."""
-    targets = []
-    for pid in server.workers():
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(FileNotFoundError):
-                targets.append(str(link.readlink()))
-    return len([target for target in targets if "index.sqlite3" not in target])
+    return len([target for target in server.open_files() if "index.sqlite3" not in target])

@@ -129,3 +129,11 @@ def multipart_frame(filename: str = "results.xml", *, field: str = "file") -> tu
 def chunk(piece: bytes) -> bytes:
     """A chunk of a chunked body (RFC 9112, 7.1)."""
     return b"%x\r\n%s\r\n" % (len(piece), piece)
+
+
+def upload_halves(content: bytes) -> tuple[bytes, bytes]:
+    """An upload request, cut in the middle of the file."""
+    body, kind = multipart(content)
+    headers = {"Content-Type": kind, "Content-Length": str(len(body))}
+    middle = len(body) - len(multipart_frame()[1]) - len(content) // 2
+    return request_head("POST", "/upload", headers) + body[:middle], body[middle:]
