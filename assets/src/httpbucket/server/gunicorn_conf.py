@@ -6,6 +6,7 @@ Each name is a setting of gunicorn's (https://docs.gunicorn.org/en/stable/settin
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 reload = _settings.development
 
 proc_name = "http-bucket"
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """In development, let the worker import the code as it is now.
+
+    The parent has imported most of it before the first fork, and every worker inherits that.
+    """
+    if _settings.development:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "httpbucket"]:
+            del sys.modules[name]
 
 
 def post_worker_init(worker: Any) -> None:
