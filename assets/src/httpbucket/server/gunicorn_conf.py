@@ -6,6 +6,7 @@ Each name is a setting of gunicorn's (https://docs.gunicorn.org/en/stable/settin
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the background duties, once the application is loaded in this process."""
+    _end_alike_on_every_signal(worker)
     from httpbucket.server import wsgi  # noqa: PLC0415
 
     wsgi.duties.start()
+
+
+def _end_alike_on_every_signal(worker: Any) -> None:
+    """Let SIGINT and SIGQUIT end a worker as SIGTERM does.
+
+    gunicorn's own handler of these two shuts the thread pool down within the signal; where that
+    comes while the same thread is giving the pool work, both wait for one lock, until the parent
+    kills the worker at the end of ``graceful_timeout`` (one stop in 25 under load). It does not
+    end threads that are at work either.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, worker.handle_exit)
