@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.docs.pages import ROOT
 
 SERVE = ("-m", "httpbucket", "serve")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.docs.conftest import LiveServer
 from tests.docs.pages import DOCS, PAGES, README, blocks, name_of
 from tests.tools import require_tool

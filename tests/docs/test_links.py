@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.docs.pages import PAGES, ROOT, anchors, links, name_of
 
 #: Pages that are on their way and may be linked already.

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.docs.pages import DOCS, README, ROOT, codes, name_of, reference, rows
 
 from httpbucket.cli.main import main
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BucketError
 from httpbucket.web.app import create_app
 from httpbucket.web.errors import HTTP_PROBLEMS, STATUSES
+from tests.docs.pages import DOCS, README, ROOT, codes, name_of, reference, rows
 
 SETTINGS_TABLES = (README, reference("configuration"))
 _NONE = "–"

@@ -13,6 +13,7 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
+
 from tests.docs.conftest import LiveServer, StartServer, fetch, free_port, until
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.tools import require_tool
