@@ -1,0 +1,74 @@
+"""Every backend behind the ports, and what lies in its staging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from httpbucket.config import Settings
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.memory import (
+    MemoryBlobStore,
+    MemoryIndex,
+    MemoryRecords,
+    MemoryStaging,
+)
+from httpbucket.storage.trees import BlobTreeStore
+from httpbucket.wiring import Stores, open_local
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend's parts; ``staged`` names what is on its way in, in this process or on disk."""
+
+    stores: Stores
+    staged: Callable[[], list[str]]
+
+
+def memory_backend() -> Backend:
+    """Everything in memory."""
+    staging, blobs = MemoryStaging(), MemoryBlobStore()
+    stores = Stores(
+        staging=staging,
+        blobs=blobs,
+        trees=BlobTreeStore(blobs),
+        records=MemoryRecords(),
+        index=MemoryIndex(),
+        only_one=lambda duty: nullcontext(True),
+    )
+    return Backend(stores, lambda: [repr(staged) for staged in staging.staged])
+
+
+def local_backend(root: Path, *, unnamed: bool = True, disk: Disk | None = None) -> Backend:
+    """A store below ``root``; staged files have a name unless ``unnamed``."""
+    layout, disk = Layout(root), disk or Disk()
+    stores = open_local(Settings.from_environ({"ARCHIVE_DIR": str(root)}), disk=disk)
+    if not unnamed:
+        staging = LocalStaging(layout, disk, unnamed=False)
+        stores = replace(stores, staging=staging, records=LocalRecords(layout, disk, staging))
+    return Backend(stores, lambda: staged_on_disk(layout))
+
+
+def staged_on_disk(layout: Layout) -> list[str]:
+    """What is staged: files and directories of processes, and this one's unnamed files."""
+    named = [str(path.relative_to(layout.staging)) for path in layout.staging.glob("*/*")]
+    loose = [path.name for path in layout.staging.iterdir() if not path.is_dir()]
+    return named + loose + [open_file for open_file in _open_files() if "(deleted)" in open_file]
+
+
+def _open_files() -> list[str]:
+    files = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:
+            continue
+        if f"private{os.sep}staging" in target:
+            files.append(target)
+    return files
