@@ -59,7 +59,9 @@ class MemoryBlobStore:
         with staged.open() as reader:
             content = reader.read()
         staged.discard()
-        return self._blobs.setdefault(digest, content) is content
+        is_new = digest not in self._blobs
+        self._blobs.setdefault(digest, content)
+        return is_new
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -114,11 +116,13 @@ class MemoryIndex:
         pass
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
-        for named in record.named_blobs():
+        # Read to its end first, because a manifest may turn out to be damaged.
+        entries = list(manifest.entries) if manifest else []
+        members = (
+            NamedBlob(entry.path.rpartition("/")[2], entry.blob) for entry in entries if entry.blob
+        )
+        for named in (*record.named_blobs(), *members):
             self._add(named)
-        for entry in manifest.entries if manifest else ():
-            if entry.blob:
-                self._add(NamedBlob(entry.path.rpartition("/")[2], entry.blob))
         self._uploads.add(record.id)
 
     def _add(self, named: NamedBlob) -> None:
