@@ -208,7 +208,8 @@ def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
             blob.size,
             blob.crc32,
             blob.media_type,
-            named.name,
+            # A name may hold what was never Unicode; SQLite's text may not.
+            named.name.encode(errors="replace").decode(),
             ",".join(digest.algorithm for digest in aliases),
             b"".join(digest.value for digest in aliases),
         ),
