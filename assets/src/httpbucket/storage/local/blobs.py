@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,9 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.staging import LocalStagedFile
 
-_SHA256_DIGITS = 64
+logger = logging.getLogger(__name__)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LocalBlobStore:
@@ -50,7 +54,7 @@ class LocalBlobStore:
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):
-            if len(path.name) == _SHA256_DIGITS:
+            if _SHA256.fullmatch(path.name):
                 yield sha256(path.name)
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -67,11 +71,19 @@ class LocalBlobStore:
         staged.seal()
         self._ensure_parent(path)
         try:
-            return self._link_new(staged, path)
+            return self._link_new(staged, path) or self._link_over_damaged(staged, path)
         except FileNotFoundError:
             self._disk.forget_directory(path.parent)
             self._ensure_parent(path)
             return self._link_new(staged, path)
+
+    def _link_over_damaged(self, staged: LocalStagedFile, path: Path) -> bool:
+        """Set aside what bears the blob's name and cannot be it: nothing else is acknowledged."""
+        if path.stat().st_size == staged.size:
+            return False
+        logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
+        self._disk.rename(path, self._layout.quarantine / path.name)
+        return self._link_new(staged, path)
 
     def _ensure_parent(self, path: Path) -> None:
         self._disk.ensure_directory(path.parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
