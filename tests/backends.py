@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,16 +58,13 @@ def staged_on_disk(layout: Layout) -> list[str]:
     """What is staged: files and directories of processes, and this one's unnamed files."""
     named = [str(path.relative_to(layout.staging)) for path in layout.staging.glob("*/*")]
     loose = [path.name for path in layout.staging.iterdir() if not path.is_dir()]
-    return named + loose + [open_file for open_file in _open_files() if "(deleted)" in open_file]
+    return named + loose + _unnamed_files(layout.staging.resolve())
 
 
-def _open_files() -> list[str]:
+def _unnamed_files(directory: Path) -> list[str]:
     files = []
     for entry in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(entry.readlink())
-        except FileNotFoundError:
-            continue
-        if f"private{os.sep}staging" in target:
-            files.append(target)
-    return files
+        # The listing's own descriptor is closed by now.
+        with suppress(FileNotFoundError):
+            files.append(str(entry.readlink()))
+    return [file for file in files if file.startswith(f"{directory}/#")]
