@@ -56,10 +56,18 @@ class Reindex:
             self._add(self._records.load(upload))
         except UploadNotFound:
             logger.info("Upload %s went while the index was catching up.", upload)
-        except (ValueError, BlobNotFound) as error:
+        except ValueError as error:
             logger.error("Upload %s is left out of the index: %s", upload, error)
 
     def _add(self, record: Record) -> None:
+        """With its tree, or without one that cannot be read: what was uploaded is known still."""
+        try:
+            self._add_with_tree(record)
+        except (ValueError, BlobNotFound) as error:
+            logger.error("The tree of upload %s is left out of the index: %s", record.id, error)
+            self._index.add(record, None)
+
+    def _add_with_tree(self, record: Record) -> None:
         with ExitStack() as stack:
             digest = record.manifest
             manifest = stack.enter_context(self._trees.load(digest)) if digest else None
