@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,10 +48,8 @@ class LocalBlobStore:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
 
     def size(self, digest: Digest) -> int | None:
-        try:
-            return self._layout.blob(digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        status = self._status(digest)
+        return status.st_size if status else None
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):
@@ -62,10 +61,15 @@ class LocalBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
-        with suppress(FileNotFoundError):
-            status = self._layout.blob(digest).stat()
-            return status.st_nlink > 1 if status.st_size else None
-        return False
+        status = self._status(digest)
+        if status is None:
+            return False
+        return status.st_nlink > 1 if status.st_size else None
+
+    def _status(self, digest: Digest) -> os.stat_result | None:
+        with suppress(FileNotFoundError), told_as_refusals():
+            return self._layout.blob(digest).stat()
+        return None
 
     def _publish(self, staged: LocalStagedFile, path: Path) -> bool:
         staged.seal()
