@@ -6,16 +6,19 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.backends import local_backend, staged_on_disk
-from tests.examples import keep_upload, stage
+from tests.examples import identity, keep_upload, stage
 from tests.processes import in_child
 
-from httpbucket.domain.errors import UnusableStore
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import StorageUnavailable, UnusableStore
+from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.opening import open_store
@@ -190,3 +193,22 @@ class TestRefusing:
             "with chown -R."
         )
         assert staged_on_disk(Layout(root)) == []
+
+
+@needs_root
+def test_what_cannot_be_read_is_unavailable_not_unknown(open_directory: Path) -> None:
+    layout = Layout(open_directory / "store")
+    keep_upload(local_backend(layout.root).stores, b"content")
+    layout.blobs.chmod(0o700)
+    blobs = LocalBlobStore(layout, Disk())
+    for ask in (blobs.size, blobs.is_named, blobs.open):
+        assert in_child(partial(outcome, ask), user=NOBODY) == (
+            "The store cannot be used now: permission denied."
+        )
+
+
+def outcome(ask: Callable[[Digest], object]) -> str:
+    try:
+        return f"answered {ask(identity(b'content'))}"
+    except StorageUnavailable as error:
+        return str(error)
