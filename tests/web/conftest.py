@@ -14,7 +14,7 @@ from tests.examples import NOW
 
 from httpbucket.config import Settings
 from httpbucket.web.app import create_app
-from httpbucket.wiring import Services, Stores, build
+from httpbucket.wiring import Stores, build
 
 LIMIT = 4096
 
@@ -23,13 +23,26 @@ LIMIT = 4096
 class Site:
     """An application and what is behind it."""
 
-    app: Flask
+    settings: Settings
     stores: Stores
-    services: Services
+    app: Flask
 
     @property
     def client(self) -> FlaskClient:
         return self.app.test_client()
+
+    def rebuilt(self, stores: Stores) -> Site:
+        """The same site on other stores."""
+        return site_on(self.settings, stores)
+
+
+def site_on(settings: Settings, stores: Stores) -> Site:
+    """An application on these stores."""
+    services = build(settings, stores, now=lambda: NOW)
+    app = create_app(
+        settings, ingest=services.ingest, lookup=services.lookup, browse=services.browse
+    )
+    return Site(settings, stores, app)
 
 
 MakeSite = Callable[..., Site]
@@ -46,11 +59,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         backend = memory_backend()
         backends.append(backend)
         backend.stores.index.mark_complete(agreed_day="")
-        services = build(settings, backend.stores, now=lambda: NOW)
-        app = create_app(
-            settings, ingest=services.ingest, lookup=services.lookup, browse=services.browse
-        )
-        return Site(app, backend.stores, services)
+        return site_on(settings, backend.stores)
 
     yield make
     for backend in backends:
