@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.web.conftest import MakeSite, Site
-from tests.web.forms import part, post, upload
 
 from httpbucket.domain import errors
 from httpbucket.web.errors import STATUSES
+from tests.web.conftest import MakeSite, Site
+from tests.web.forms import part, post, upload
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

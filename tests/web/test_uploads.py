@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
 from tests.examples import descriptor
 from tests.web.conftest import LIMIT, MakeSite, Site
 from tests.web.forms import BOUNDARY, CLOSING, MULTIPART, part, post, upload
-from werkzeug.test import TestResponse
 
 
 def refused(site: Site, response: TestResponse, status: int, problem: str) -> dict[str, Any]:
