@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from httpbucket.domain import errors
-from httpbucket.web.errors import STATUSES
+from httpbucket.domain import errors, unpacking
+from httpbucket.web.errors import STATUSES, status_of
 from tests.web.conftest import MakeSite, Site
 from tests.web.forms import part, post, upload
 
@@ -24,7 +24,7 @@ NEVER_ANSWERED = {
 def every_error() -> list[type[errors.BucketError]]:
     return [
         error
-        for error in vars(errors).values()
+        for error in (vars(errors) | vars(unpacking)).values()
         if isinstance(error, type) and issubclass(error, errors.BucketError)
     ]
 
@@ -40,8 +40,9 @@ def raising(site: Site, error: Exception) -> FlaskClient:
 
 
 def test_every_error_has_a_status_or_is_never_answered() -> None:
-    assert set(STATUSES) | NEVER_ANSWERED == set(every_error())
-    assert set(STATUSES) & NEVER_ANSWERED == set()
+    answered = set(every_error()) - NEVER_ANSWERED
+    assert all(400 <= status_of(error) < 600 for error in answered)
+    assert set(STATUSES) <= answered
 
 
 def test_problems_are_distinct_and_made_of_words() -> None:
@@ -53,7 +54,11 @@ def test_problems_are_distinct_and_made_of_words() -> None:
 @pytest.mark.parametrize("kind", STATUSES, ids=lambda kind: kind.__name__)
 class TestEveryRefusal:
     def error(self, kind: type[errors.BucketError]) -> errors.BucketError:
-        return errors.TooLarge(5) if kind is errors.TooLarge else kind("A sentence.", number=7)
+        if kind is errors.TooLarge:
+            return errors.TooLarge(5)
+        if kind is unpacking.LimitExceeded:
+            return unpacking.LimitExceeded("UNPACK_MAX_BYTES", 5, "A sentence")
+        return kind("A sentence.", number=7)
 
     def test_is_json_for_programs(self, site: Site, kind: type[errors.BucketError]) -> None:
         error = self.error(kind)
