@@ -34,6 +34,9 @@ REFUSALS = {
     errno.EIO: StorageUnavailable,
     errno.EROFS: StorageUnavailable,
     errno.EMFILE: StorageUnavailable,
+    errno.EMLINK: StorageUnavailable,
+    errno.EXDEV: StorageUnavailable,
+    errno.ESTALE: StorageUnavailable,
 }
 
 

@@ -42,7 +42,7 @@ class LocalBlobStore:
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
-            with told_as_refusals():
+            with told_as_refusals(but=FileNotFoundError):
                 return self._layout.blob(digest).open("rb")
         except FileNotFoundError:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
@@ -67,7 +67,7 @@ class LocalBlobStore:
         return status.st_nlink > 1 if status.st_size else None
 
     def _status(self, digest: Digest) -> os.stat_result | None:
-        with suppress(FileNotFoundError), told_as_refusals():
+        with suppress(FileNotFoundError), told_as_refusals(but=FileNotFoundError):
             return self._layout.blob(digest).stat()
         return None
 
