@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from httpbucket.config import Settings
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.records import LocalRecords
-from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryIndex,
     MemoryRecords,
+    MemoryReplicas,
     MemoryStaging,
 )
 from httpbucket.storage.trees import BlobTreeStore
@@ -38,6 +37,7 @@ def memory_backend() -> Backend:
         blobs=blobs,
         trees=BlobTreeStore(blobs),
         records=MemoryRecords(),
+        replicas=MemoryReplicas(),
         index=MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
     )
@@ -47,10 +47,8 @@ def memory_backend() -> Backend:
 def local_backend(root: Path, *, unnamed: bool = True, disk: Disk | None = None) -> Backend:
     """A store below ``root``; staged files have a name unless ``unnamed``."""
     layout, disk = Layout(root), disk or Disk()
-    stores = open_local(Settings.from_environ({"ARCHIVE_DIR": str(root)}), disk=disk)
-    if not unnamed:
-        staging = LocalStaging(layout, disk, unnamed=False)
-        stores = replace(stores, staging=staging, records=LocalRecords(layout, disk, staging))
+    settings = Settings.from_environ({"ARCHIVE_DIR": str(root)})
+    stores = open_local(settings, disk=disk, unnamed_staging=unnamed)
     return Backend(stores, lambda: staged_on_disk(layout))
 
 

@@ -58,17 +58,17 @@ class FaultyDisk(Disk):
         self._count("make_directory")
         super().make_directory(path, mode)
 
-    def link(self, source: Path, target: Path) -> None:
+    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
         self._count("link")
-        super().link(source, target)
+        super().link(source, target, directory=directory)
 
     def link_descriptor(self, descriptor: int, target: Path) -> None:
         self._count("link_descriptor")
         super().link_descriptor(descriptor, target)
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
         self._count("rename")
-        super().rename(source, target)
+        super().rename(source, target, directory=directory)
 
     def _count(self, call: str) -> None:
         self.calls.append(call)

@@ -11,13 +11,11 @@ from httpbucket.domain.filename import (
     FALLBACK_NAME,
     MAX_NAME_BYTES,
     cut_to_bytes,
-    decompressed_filename,
     is_marked,
     kept_filename,
     mark,
     safe_part,
     split_extension,
-    tree_name,
 )
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), min_size=1)
@@ -129,23 +127,3 @@ def test_a_name_is_split_before_its_extension(name: str, expected: tuple[str, st
 @given(ANY_TEXT)
 def test_stem_and_extension_together_are_the_name(name: str) -> None:
     assert "".join(split_extension(name)) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "decompressed", "tree"),
-    [
-        ("log.gz", "log", "log"),
-        ("app.log.zst", "app.log", "app.log"),
-        ("x.tar.gz", "x.tar", "x"),
-        ("x.TGZ", "x.tar", "x"),
-        ("x.tbz2", "x.tar", "x"),
-        ("x.zip", "x.zip.decompressed", "x"),
-        ("x.tar", "x.tar.decompressed", "x"),
-        ("app.jar", "app.jar.decompressed", "app.jar"),
-        ("noext", "noext.decompressed", "noext"),
-        ("_.tar.gz", "_.tar", "_"),
-        ("zip", "zip.decompressed", "zip"),
-    ],
-)
-def test_what_is_inside_a_file_is_named_after_it(name: str, decompressed: str, tree: str) -> None:
-    assert (decompressed_filename(name), tree_name(name)) == (decompressed, tree)

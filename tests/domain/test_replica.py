@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpbucket.domain.filename import decompressed_filename, kept_filename
+from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.replica import (
     Outcome,
     ReplicaName,
@@ -17,6 +17,7 @@ from httpbucket.domain.replica import (
     next_number,
     result_outcome,
 )
+from httpbucket.domain.suffixes import decompressed_name
 
 MINUTE = "20261121.1432"
 
@@ -102,7 +103,7 @@ def test_a_filename_that_looks_like_a_replica_loses_its_dots(filename: str) -> N
 
 def test_a_compressed_file_and_the_stream_inside_share_their_stem() -> None:
     for filename in ("log.gz", "log.latest.gz", "app-1.2.xz", "log.20261121.1432.0.zst"):
-        inside = decompressed_filename(filename)
+        inside = decompressed_name(filename)
         assert Series.of_file(filename).stem == Series.of_file(inside).stem
 
 
@@ -128,7 +129,7 @@ def test_a_numbered_name_reads_back_and_a_latest_is_none(
 
 @given(st.text(min_size=1).map(lambda text: kept_filename(text * 100)), NUMBERS)
 def test_whole_names_fit_the_file_system(filename: str, number: int) -> None:
-    for name in (filename, decompressed_filename(filename)):
+    for name in (filename, decompressed_name(filename)):
         for series in (Series.of_file(name), Series.of_tree(name)):
             assert len(str(series.numbered(MINUTE, number)).encode()) <= 255
             assert len(series.latest("pass").encode()) <= 255
@@ -137,7 +138,7 @@ def test_whole_names_fit_the_file_system(filename: str, number: int) -> None:
 def test_the_longest_filename_that_is_changed_still_fits() -> None:
     name = kept_filename(f"{'é' * 200}.latest.tar.gz")
     assert len(name.encode()) >= 179
-    inside = decompressed_filename(kept_filename(f"{'é' * 84}.latest"))
+    inside = decompressed_name(kept_filename(f"{'é' * 84}.latest"))
     for series in map(Series.of_file, (name, inside)):
         assert len(str(series.numbered(MINUTE, 10**20)).encode()) <= 255
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import UploadNotFound
-from httpbucket.domain.upload import Finding, NamedBlob, Record, Tree, UploadId
+from httpbucket.domain.upload import Finding, NamedBlob, Part, Record, Replica, Tree, UploadId
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 1), timezones=st.just(UTC))
@@ -24,6 +25,12 @@ BLOBS = st.builds(
 )
 NAMED = st.builds(NamedBlob, name=ANY_TEXT, blob=BLOBS)
 FINDINGS = st.lists(st.builds(Finding, problem=st.text(), sentence=ANY_TEXT), max_size=2).map(tuple)
+REPLICAS = st.builds(
+    Replica,
+    path=ANY_TEXT,
+    part=st.sampled_from(get_args(Part)),
+    latest=st.lists(ANY_TEXT, max_size=2).map(tuple),
+)
 RECORDS = st.builds(
     Record,
     id=st.builds(UploadId.new, MOMENTS, st.integers(0, 2**64 - 1)),
@@ -32,7 +39,7 @@ RECORDS = st.builds(
     decompressed=st.none() | NAMED,
     tree=st.none()
     | st.builds(Tree, name=st.text(), manifest=BLOBS, files=st.just(3), size=st.just(9)),
-    replicas=st.lists(st.text(), max_size=2).map(tuple),
+    replicas=st.lists(REPLICAS, max_size=2).map(tuple),
     findings=FINDINGS,
     headers=st.dictionaries(st.text(), ANY_TEXT, max_size=2),
     expires=st.none() | MOMENTS,

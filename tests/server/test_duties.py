@@ -8,9 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.backends import local_backend, memory_backend, staged_on_disk
-from tests.examples import NOW, identity, keep_upload, stage
-from tests.processes import waiting_child
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import IndexNotReady
@@ -19,6 +16,9 @@ from httpbucket.server.duties import Duties
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Services, Stores, build
+from tests.backends import local_backend, memory_backend, staged_on_disk
+from tests.examples import NOW, identity, keep_upload, stage
+from tests.processes import waiting_child
 
 SETTINGS = Settings.from_environ({})
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
-from tests.examples import DIGESTS, NOW, descriptor, upload_id
-from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
 
+from httpbucket.config import Settings
 from httpbucket.domain.errors import (
     EmptyFilename,
     IndexNotReady,
@@ -16,8 +16,11 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
-from httpbucket.services.ingest import Ingest
-from httpbucket.storage.memory import MemoryStaging
+from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
+from httpbucket.storage.trees import BlobTreeStore
+from httpbucket.wiring import Stores, build
+from tests.examples import DIGESTS, NOW, descriptor, upload_id
+from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
 
 LIMIT = 1000
 
@@ -31,22 +34,25 @@ class Bench:
         self.blobs = RecordingBlobStore(self.journal)
         self.records = RecordingRecords(self.journal)
         self.index = RecordingIndex(self.journal)
-        self.gaps = 0
-        self.ingest = Ingest(
+        stores = Stores(
             staging=self.staging,
             blobs=self.blobs,
+            trees=BlobTreeStore(self.blobs),
             records=self.records,
+            replicas=MemoryReplicas(),
             index=self.index,
+            only_one=lambda duty: nullcontext(True),
+        )
+        settings = {"DIGESTS": ",".join(DIGESTS), "MAX_CONTENT_LENGTH": str(LIMIT)}
+        services = build(
+            Settings.from_environ(settings),
+            stores,
             media_type_of=lambda head: "text/plain",
-            digests=DIGESTS,
-            max_content_length=LIMIT,
             now=lambda: NOW,
             random_bits=lambda: 7,
-            on_index_gap=self._count_gap,
         )
-
-    def _count_gap(self) -> None:
-        self.gaps += 1
+        self.ingest = services.ingest
+        self.has_gap = services.index_gap.is_set
 
     def upload(self, content: bytes, filename: str | None = "results.xml") -> Receipt:
         """An act of one file."""
@@ -139,11 +145,11 @@ class TestRefusing:
         bench.journal.refusals["add to index"] = IndexNotReady("not now")
         record = bench.upload(b"content").record
         assert bench.records.load(record.id) == record
-        assert bench.gaps == 1
+        assert bench.has_gap()
 
     def test_an_index_that_works_leaves_no_gap(self, bench: Bench) -> None:
         bench.upload(b"content")
-        assert bench.gaps == 0
+        assert not bench.has_gap()
 
 
 class TestActs:

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.backends import local_backend
-from tests.examples import descriptor, identity, keep, keep_upload, record_of
-from tests.services.fakes import Journal, RecordingIndex
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, read_question
@@ -16,6 +13,9 @@ from httpbucket.domain.errors import AmbiguousDigest, BlobNotFound, IndexNotRead
 from httpbucket.services.lookup import Lookup
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
+from tests.backends import local_backend
+from tests.examples import descriptor, identity, keep, keep_upload, record_of
+from tests.services.fakes import Journal, RecordingIndex
 
 CONTENT = b"content"
 BLOB = descriptor(CONTENT)

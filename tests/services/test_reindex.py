@@ -9,6 +9,13 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
+
+from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.domain.upload import Record, UploadId
+from httpbucket.services.reindex import Reindex
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.memory import MemoryRecords
+from httpbucket.wiring import Stores
 from tests.backends import local_backend, memory_backend
 from tests.examples import (
     NOW,
@@ -20,13 +27,6 @@ from tests.examples import (
     stage,
     tree_of,
 )
-
-from httpbucket.domain.manifest import ManifestEntry
-from httpbucket.domain.upload import Record, UploadId
-from httpbucket.services.reindex import Reindex
-from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.memory import MemoryRecords
-from httpbucket.wiring import Stores
 
 
 @pytest.fixture(params=["memory", "local"])

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.backends import Backend, local_backend, memory_backend
 
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
+from tests.backends import Backend, local_backend, memory_backend
 
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda root: memory_backend(),

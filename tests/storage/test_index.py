@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.examples import descriptor, identity, record_of, tree_of, upload_id
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, sha256
@@ -14,6 +13,7 @@ from httpbucket.domain.manifest import ManifestEntry, read_manifest
 from httpbucket.storage.base import Index, KnownBlob, Manifest
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.storage.sqlite_index import SqliteIndex
+from tests.examples import descriptor, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
 MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"

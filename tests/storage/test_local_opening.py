@@ -12,16 +12,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.backends import local_backend, staged_on_disk
-from tests.examples import identity, keep_upload, stage
-from tests.processes import in_child
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import StorageUnavailable, UnusableStore
-from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.opening import open_store
+from tests.backends import local_backend, staged_on_disk
+from tests.examples import identity, keep_upload, stage
+from tests.processes import in_child
 
 NOBODY = 65534
 
@@ -198,9 +197,9 @@ class TestRefusing:
 @needs_root
 def test_what_cannot_be_read_is_unavailable_not_unknown(open_directory: Path) -> None:
     layout = Layout(open_directory / "store")
+    blobs = local_backend(layout.root).stores.blobs
     keep_upload(local_backend(layout.root).stores, b"content")
     layout.blobs.chmod(0o700)
-    blobs = LocalBlobStore(layout, Disk())
     for ask in (blobs.size, blobs.is_named, blobs.open):
         assert in_child(partial(outcome, ask), user=NOBODY) == (
             "The store cannot be used now: permission denied."

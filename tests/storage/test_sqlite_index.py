@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.examples import descriptor, record_of, upload_id
-from tests.processes import in_child, in_children
 
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.storage.sqlite_index import SqliteIndex
+from tests.examples import descriptor, record_of, upload_id
+from tests.processes import in_child, in_children
 
 ONE = descriptor(b"one")
 

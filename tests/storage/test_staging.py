@@ -1,9 +1,8 @@
 """The contract of `Staging` and `StagedFile`, on every backend."""
 
+from httpbucket.wiring import Stores
 from tests.backends import Backend
 from tests.examples import stage
-
-from httpbucket.wiring import Stores
 
 
 class TestStaging:

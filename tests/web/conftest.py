@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.backends import memory_backend
-from tests.examples import NOW
 
 from httpbucket.config import Settings
 from httpbucket.web.app import create_app
 from httpbucket.wiring import Stores, build
+from tests.backends import memory_backend
+from tests.examples import NOW
 
 LIMIT = 4096
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from tests.examples import descriptor, identity, keep, keep_upload, record_of, tree_of
-from tests.web.conftest import MakeSite, Site
 from werkzeug.http import parse_options_header
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.storage.base import Manifest
+from tests.examples import descriptor, identity, keep, keep_upload, record_of, tree_of
+from tests.web.conftest import MakeSite, Site
 
 CONTENT = bytes(range(256)) * 4
 BLOB = descriptor(CONTENT)

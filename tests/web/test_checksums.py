@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from tests.examples import descriptor, identity, keep, keep_upload, record_of
-from tests.services.fakes import Journal, RecordingIndex
-from tests.web.conftest import MakeSite, Site
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import IndexNotReady
+from tests.examples import descriptor, identity, keep, keep_upload, record_of
+from tests.services.fakes import Journal, RecordingIndex
+from tests.web.conftest import MakeSite, Site
 
 BLOB = descriptor(b"content")
 HEX = BLOB.sha256.hex

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.examples import descriptor
 from tests.web.forms import BOUNDARY, part, post
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from flask.testing import FlaskClient
+
+import httpbucket
 from tests.examples import descriptor
 from tests.web.conftest import MakeSite, Site
 from tests.web.forms import CLOSING, MULTIPART, part
-
-import httpbucket
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

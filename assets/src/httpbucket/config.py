@@ -51,6 +51,8 @@ class Settings:
     unpack_max_depth: int
     unpack_max_path: int
     unpack_max_seconds: int
+    # How many files a worker unpacks at a time; each may take 80 MiB of memory.
+    unpack_concurrency: int
     # Filename suffixes of archive files that stay packed unless the client asks.
     unpack_not: tuple[str, ...]
     # Reload on changes of the code, answer with more talk in the log.
@@ -83,6 +85,7 @@ class Settings:
             "unpack_max_depth": reader.read("UNPACK_MAX_DEPTH", "64", _count),
             "unpack_max_path": reader.read("UNPACK_MAX_PATH", "1024", _count),
             "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", _count),
+            "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
             "development": reader.read("FLASK_ENV", "production", _environment),
         }

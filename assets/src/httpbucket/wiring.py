@@ -10,18 +10,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from httpbucket.config import Settings
+from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.services.browse import Browse
+from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.reindex import Reindex
-from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
+from httpbucket.services.replicate import Replicate
+from httpbucket.services.unpack import Unpack
+from httpbucket.storage.base import BlobStore, Index, Records, Replicas, Staging, TreeStore
 from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
@@ -35,6 +41,7 @@ class Stores:
     blobs: BlobStore
     trees: TreeStore
     records: Records
+    replicas: Replicas
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
@@ -51,18 +58,29 @@ class Services:
     index_gap: threading.Event
 
 
-def open_local(settings: Settings, *, disk: Disk | None = None) -> Stores:
-    """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`."""
+def open_local(
+    settings: Settings, *, disk: Disk | None = None, unnamed_staging: bool = True
+) -> Stores:
+    """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
+
+    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off.
+    """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
-    staging = LocalStaging(layout, disk)
-    blobs = LocalBlobStore(layout, disk)
+    staging = LocalStaging(layout, disk, unnamed=unnamed_staging)
+    blobs = LocalBlobStore(layout, disk, staging)
+    trees = BlobTreeStore(blobs)
+    linker = Linker(layout, disk, staging)
+    records = LocalRecords(layout, disk, staging, trees, linker)
     return Stores(
         staging=staging,
         blobs=blobs,
-        trees=BlobTreeStore(blobs),
-        records=LocalRecords(layout, disk, staging),
+        trees=trees,
+        records=records,
+        replicas=LocalReplicas(
+            layout, disk, staging=staging, linker=linker, trees=trees, records=records
+        ),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -74,15 +92,20 @@ def build(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     random_bits: Callable[[], int] = lambda: secrets.randbits(64),
+    media_type_of: Callable[[bytes], str] | None = None,
 ) -> Services:
-    """The services on a backend."""
+    """The services on a backend; ``media_type_of`` is libmagic's unless given."""
     index_gap = threading.Event()
+    media_type_of = media_type_of or MediaTypes().of
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
+        trees=stores.trees,
         records=stores.records,
         index=stores.index,
-        media_type_of=MediaTypes().of,
+        unpack=_unpack(settings, stores, media_type_of),
+        replicate=Replicate(settings.templates, stores.replicas),
+        media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
         now=now,
@@ -95,4 +118,27 @@ def build(
         browse=Browse(blobs=stores.blobs, records=stores.records),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
+    )
+
+
+def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str]) -> Unpack:
+    return Unpack(
+        staging=stores.staging,
+        blobs=stores.blobs,
+        trees=stores.trees,
+        earlier=EarlierUploads(
+            index=stores.index, records=stores.records, blobs=stores.blobs, trees=stores.trees
+        ),
+        media_type_of=media_type_of,
+        digests=settings.digests,
+        limits=UnpackLimits(
+            max_bytes=settings.unpack_max_bytes,
+            max_members=settings.unpack_max_members,
+            max_ratio=settings.unpack_max_ratio,
+            max_depth=settings.unpack_max_depth,
+            max_path=settings.unpack_max_path,
+            max_seconds=settings.unpack_max_seconds,
+        ),
+        stay_packed=settings.unpack_not,
+        concurrency=settings.unpack_concurrency,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import threading
 
 # pylibmagic brings the shared library and its rules along and points python-magic at them,
@@ -13,6 +14,30 @@ from httpbucket.domain.blob import UNKNOWN_MEDIA_TYPE
 
 #: How many of a content's first bytes `MediaTypes.of` wants to see. A tar is known by byte 257.
 HEAD_BYTES = 16 * 1024
+
+_BY_CODING = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+}
+
+
+#: By name, from Python's own table alone: a machine's mime.types would make stores differ.
+_BY_NAME = mimetypes.MimeTypes(filenames=())
+
+
+def media_type_of_name(name: str) -> str:
+    """The media type that a filename promises, for content that nobody has looked at.
+
+    Looking costs 0.2 ms, which is four seconds for an archive file of 20,000 members.
+
+    >>> media_type_of_name("report/index.html"), media_type_of_name("log.gz")
+    ('text/html', 'application/gzip')
+    """
+    media_type, coding = _BY_NAME.guess_type(f"/{name}")
+    if coding:
+        return _BY_CODING.get(coding, UNKNOWN_MEDIA_TYPE)
+    return media_type or UNKNOWN_MEDIA_TYPE
 
 
 class MediaTypes:

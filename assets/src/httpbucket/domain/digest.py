@@ -96,6 +96,10 @@ def sha256(hexadecimal: str) -> Digest:
     return Digest("sha256", hexadecimal)
 
 
+#: The identity of the content without bytes.
+EMPTY = sha256(hashlib.sha256().hexdigest())
+
+
 def read_question(text: str, *, preferred: str) -> tuple[Digest, ...]:
     """Read a client's ``algorithm:hex`` or bare hex as the digests that it may mean, best first.
 

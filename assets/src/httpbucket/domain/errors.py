@@ -123,6 +123,12 @@ class IncompleteBody(BucketError):
     problem = "incomplete-body"
 
 
+class ClientGone(BucketError):
+    """The client closed the connection while its upload was being worked on."""
+
+    problem = "client-gone"
+
+
 class SlowBody(BucketError):
     """The client sent nothing for too long."""
 

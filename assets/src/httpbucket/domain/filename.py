@@ -26,8 +26,6 @@ _SUFFIX = re.compile(r"\.(?=[^.]*[^\W\d_])[^.\s]+\Z")
 _LONGEST_KEPT_SUFFIX = 32
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
-_COMPRESSED_TAR = (".tgz", ".taz", ".tbz", ".tbz2", ".txz", ".tzst")
-_ARCHIVE = (".tar", ".zip", *_COMPRESSED_TAR)
 
 
 def kept_filename(text: str | None) -> str:
@@ -103,38 +101,6 @@ def split_extension(name: str) -> tuple[str, str]:
         if 0 < len(extension) < len(name) and len(extension.encode()) <= _LONGEST_KEPT_SUFFIX:
             return name.removesuffix(extension), extension
     return name, ""
-
-
-def decompressed_filename(name: str) -> str:
-    """What the stream inside the compressed file ``name`` is called, always another name.
-
-    >>> decompressed_filename("log.gz"), decompressed_filename("x.TGZ"), decompressed_filename("a")
-    ('log', 'x.tar', 'a.decompressed')
-    """
-    stem, suffix = _split_suffix(name)
-    if suffix.lower() in _COMPRESSED:
-        return stem
-    return f"{stem}.tar" if suffix.lower() in _COMPRESSED_TAR else f"{name}.decompressed"
-
-
-def tree_name(name: str) -> str:
-    """What the directory is called that holds the archive file ``name`` unpacked.
-
-    Suffixes of tar, zip and compression go; a name without them stays (``app.jar``).
-
-    >>> tree_name("results.tar.gz"), tree_name("results.TGZ"), tree_name("v1.2.zip")
-    ('results', 'results', 'v1.2')
-    """
-    stem, suffix = _split_suffix(name)
-    if suffix.lower() in _COMPRESSED:
-        inner, suffix = _split_suffix(stem)
-        return inner if suffix.lower() == ".tar" else stem
-    return stem if suffix.lower() in _ARCHIVE else name
-
-
-def _split_suffix(name: str) -> tuple[str, str]:
-    suffix = _suffix(name)
-    return (name.removesuffix(suffix), suffix) if suffix != name else (name, "")
 
 
 def _suffix(name: str) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from httpbucket.domain.filename import is_marked, mark, split_extension, tree_name
+from httpbucket.domain.filename import is_marked, mark, split_extension
+from httpbucket.domain.suffixes import archive_stem
 
 #: What most file systems allow a name, in bytes.
 MAX_ENTRY_BYTES = 255
@@ -88,7 +89,7 @@ class Series:
     def of_file(cls, filename: str) -> Self:
         """The series of a file, also of a compressed one and of the stream inside it.
 
-        ``filename`` is one that `kept_filename` or `decompressed_filename` gave.
+        ``filename`` is one that `kept_filename` or `decompressed_name` gave.
 
         >>> Series.of_file("archive.latest.tgz")
         Series(stem='archive_latest~1044579154d8e3d8', extension='.tgz')
@@ -99,7 +100,7 @@ class Series:
     @classmethod
     def of_tree(cls, filename: str) -> Self:
         """The series of directories that show the archive file ``filename`` unpacked."""
-        return cls(_stem(tree_name(filename)))
+        return cls(_stem(archive_stem(filename)))
 
     def numbered(self, minute: str, number: int) -> ReplicaName:
         """The name of upload ``number`` of the minute that `minute_stamp` gave."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
@@ -119,13 +119,48 @@ class Tree:
         )
 
 
+#: Which part of an upload a replica shows.
+Part = Literal["uploaded", "decompressed", "tree"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One more name for a part of an upload; ``latest`` are the links beside it that it got."""
+
+    path: str
+    part: Part
+    latest: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> str:
+        """Where it lies, relative to the store: ``replica/user/bob``."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name in that directory."""
+        return self.path.rpartition("/")[2]
+
+    def to_json(self) -> dict[str, Any]:
+        """The replica as records and receipts write it."""
+        return {"path": self.path, "part": self.part, "latest": list(self.latest)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises ValueError for a part that there is not."""
+        part = value["part"]
+        if part not in get_args(Part):
+            raise ValueError(f"{part!r} is no part of an upload")
+        return cls(str(value["path"]), part, tuple(map(str, value["latest"])))
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """All that is known of one upload; its JSON is ``.upload.json`` in the upload's directory.
 
     ``uploaded`` is the file as it came; ``decompressed`` the stream inside a compressed file;
-    ``tree`` what an archive file unpacked to; ``replicas`` the paths (relative to the store) where
-    the content appears as well; ``headers`` the request headers that a template names.
+    ``tree`` what an archive file unpacked to; ``replicas`` where the content appears as
+    well; ``headers`` the request headers that templates name, ``Result`` and ``Meta-…``.
     """
 
     id: UploadId
@@ -133,7 +168,7 @@ class Record:
     uploaded: NamedBlob
     decompressed: NamedBlob | None = None
     tree: Tree | None = None
-    replicas: tuple[str, ...] = ()
+    replicas: tuple[Replica, ...] = ()
     findings: tuple[Finding, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     expires: datetime | None = None
@@ -146,6 +181,13 @@ class Record:
     def archive_file(self) -> NamedBlob | None:
         """The archive file that was unpacked: of a ``.tgz`` the tar inside it."""
         return (self.decompressed or self.uploaded) if self.tree else None
+
+    def sources(self) -> tuple[Digest, ...]:
+        """The contents that this upload shows the inside of, by decompressing or unpacking."""
+        if not (self.decompressed or self.tree):
+            return ()
+        archive_file = self.archive_file or self.uploaded
+        return tuple(dict.fromkeys((self.uploaded.blob.sha256, archive_file.blob.sha256)))
 
     @property
     def manifest(self) -> Digest | None:
@@ -161,7 +203,7 @@ class Record:
             "uploaded": self.uploaded.to_json(),
             "decompressed": self.decompressed.to_json() if self.decompressed else None,
             "tree": self.tree.to_json() if self.tree else None,
-            "replicas": list(self.replicas),
+            "replicas": [replica.to_json() for replica in self.replicas],
             "findings": [finding.to_json() for finding in self.findings],
             "headers": dict(self.headers),
             "expires": self.expires.isoformat() if self.expires else None,
@@ -194,7 +236,7 @@ class Record:
             uploaded=NamedBlob.from_json(value["uploaded"]),
             decompressed=NamedBlob.from_json(decompressed) if decompressed else None,
             tree=Tree.from_json(tree) if tree else None,
-            replicas=tuple(map(str, value["replicas"])),
+            replicas=tuple(map(Replica.from_json, value["replicas"])),
             findings=tuple(map(Finding.from_json, value["findings"])),
             headers={str(name): str(text) for name, text in value["headers"].items()},
             expires=datetime.fromisoformat(expires) if expires else None,

@@ -7,6 +7,7 @@ refusal that leaves much of a body unread costs the client its connection, or th
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from httpbucket.domain.errors import IncompleteBody, MalformedBody, SlowBody
+from httpbucket.web.request import CLIENT_GONE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -103,6 +105,7 @@ class HonestBodies:
         if connection is not None:
             # Holds for the answer as well: who reads nothing for so long is let go.
             connection.settimeout(self._idle_seconds)
+            environ[CLIENT_GONE] = lambda: body.is_finished and _is_closed(connection)
         environ["wsgi.input"] = body
         answer = self._app(environ, start_response)
         return answer if body.is_finished else _Draining(answer, body, connection)
@@ -125,6 +128,16 @@ class _Draining:
         if hasattr(self._answer, "close"):
             self._answer.close()
         self._body.drain(self._connection)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has closed, seen without taking what it may have sent."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    try:
+        return bool(waiting.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def _length(environ: WSGIEnvironment) -> int | None:

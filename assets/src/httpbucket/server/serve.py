@@ -36,8 +36,9 @@ class _Gunicorn(WSGIApplication):  # type: ignore[misc]
 
     _bound: dict[tuple[str, int], str]
 
-    def load_config(self) -> None:
-        super().load_config()
+    def do_load_config(self) -> None:
+        # Not in load_config: gunicorn would turn a refusal there into an "Error:" of its own.
+        super().do_load_config()
         # Sockets come from outside when systemd or an upgrade in place (USR2) hands them on.
         if not {"GUNICORN_FD", "LISTEN_FDS"} & set(os.environ):
             self._bind()

@@ -24,6 +24,9 @@ def prepare(stores: Stores, services: Services) -> None:
     swept = stores.staging.sweep()
     if swept:
         logger.info("Removed %d unfinished uploads of earlier processes.", swept)
+    finished = stores.replicas.finish()
+    if finished:
+        logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
     deadline = time.monotonic() + CATCH_UP_SECONDS
     try:
         stores.index.prepare()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import BucketError
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
+from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt, Record, UploadId
 from httpbucket.services.receive import Act, IncomingFile
-from httpbucket.storage.base import BlobStore, Index, Records, Staging
+from httpbucket.services.reindex import add_to_index
+from httpbucket.services.replicate import Replicate
+from httpbucket.services.unpack import Unpack, Unpacked
+from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +33,11 @@ class Ingest:
         *,
         staging: Staging,
         blobs: BlobStore,
+        trees: TreeStore,
         records: Records,
         index: Index,
+        unpack: Unpack,
+        replicate: Replicate,
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
@@ -40,8 +47,11 @@ class Ingest:
     ) -> None:
         self._staging = staging
         self._blobs = blobs
+        self._trees = trees
         self._records = records
         self._index = index
+        self._unpack = unpack
+        self._replicate = replicate
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
@@ -49,40 +59,69 @@ class Ingest:
         self._random_bits = random_bits
         self._on_index_gap = on_index_gap
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The request headers that `keep` wants to know, in lower case, beside ``meta-`` ones."""
+        return self._replicate.headers
+
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
         return Act(self._staging, self._digests, limit=self._max_content_length)
 
-    def keep(self, incoming: IncomingFile, filename: str | None) -> Receipt:
+    def keep(
+        self,
+        incoming: IncomingFile,
+        filename: str | None,
+        *,
+        wish: UnpackWish = UnpackWish.AUTO,
+        headers: Mapping[str, str] | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
+    ) -> Receipt:
         """Keep a file that came whole as an upload; when this returns it survives power loss.
 
-        Raises `EmptyFilename`, and what the ports raise; then nothing of it stays.
+        ``wish`` and ``is_gone`` are as for `Unpack.inside`; ``headers``, by name in lower case, are
+        what templates are filled with and the record keeps. Raises `EmptyFilename`, what that
+        raises, and what the ports raise; then nothing of it stays.
         """
         name = kept_filename(filename)
         blob = incoming.describe(self._media_type_of)
+        uploaded = NamedBlob(name, blob)
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != filename:
             log.append(f"The name {_shown(filename)} was changed to {name!r}.")
-        log.append(self._keep_blob(incoming, blob))
-        record = self._publish(NamedBlob(name, blob))
-        log.append(f"Recorded as upload {record.id}.")
+        with self._unpack.inside(incoming, uploaded, wish=wish, is_gone=is_gone) as unpacked:
+            log.append(self._keep_blob(incoming, blob))
+            unpacked.keep(self._blobs, self._trees)
+            plan = self._replicate.plan(headers or {})
+            record = self._record(uploaded, unpacked, headers or {})
+            record = self._replicate.publish(plan, record, self._records.publish)
+        self._add_to_index(record)
+        log += [*unpacked.log, f"Recorded as upload {record.id}.", *plan.log]
+        log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
         return Receipt(record, tuple(log))
 
     def _keep_blob(self, incoming: IncomingFile, blob: Descriptor) -> str:
         is_new = self._blobs.keep(incoming.staged, blob.sha256)
         return f"Kept as {blob.sha256}." if is_new else f"Known already as {blob.sha256}."
 
-    def _publish(self, uploaded: NamedBlob) -> Record:
+    def _record(
+        self, uploaded: NamedBlob, unpacked: Unpacked, headers: Mapping[str, str]
+    ) -> Record:
         now = self._now()
-        record = Record(UploadId.new(now, self._random_bits()), now, uploaded)
-        self._records.publish(record)
-        self._add_to_index(record)
-        return record
+        return Record(
+            UploadId.new(now, self._random_bits()),
+            now,
+            uploaded,
+            decompressed=unpacked.decompressed,
+            tree=unpacked.tree,
+            findings=tuple(unpacked.findings),
+            headers=dict(headers),
+        )
 
     def _add_to_index(self, record: Record) -> None:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
-            self._index.add(record, None)
+            add_to_index(record, trees=self._trees, index=self._index)
         except BucketError:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()

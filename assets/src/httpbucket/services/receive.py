@@ -19,7 +19,7 @@ class IncomingFile:
         self, staged: StagedFile, digests: Sequence[str], count: Callable[[int], None]
     ) -> None:
         self.staged = staged
-        self._hasher = ContentHasher(digests)
+        self.hasher = ContentHasher(digests)
         self._head = bytearray()
         self._count = count
 
@@ -27,7 +27,7 @@ class IncomingFile:
         """Take the next bytes. Raises `TooLarge`, and what `StagedFile.write` raises."""
         self._count(len(piece))
         self.staged.write(piece)
-        self._hasher.update(piece)
+        self.hasher.update(piece)
         if len(self._head) < HEAD_BYTES:
             self._head += piece[: HEAD_BYTES - len(self._head)]
         return len(piece)
@@ -39,11 +39,16 @@ class IncomingFile:
     def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
         """What came, once all of it came."""
         return Descriptor(
-            digests=self._hasher.digests(),
-            size=self._hasher.size,
-            crc32=self._hasher.crc32,
-            media_type=media_type_of(bytes(self._head)),
+            digests=self.hasher.digests(),
+            size=self.hasher.size,
+            crc32=self.hasher.crc32,
+            media_type=media_type_of(self.head),
         )
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes that came."""
+        return bytes(self._head)
 
     def open(self) -> BinaryIO:
         """A reader of what came."""
@@ -57,7 +62,9 @@ class IncomingFile:
 class Act:
     """One client act: its files share one allowance, and go when it ends unless they were kept."""
 
-    def __init__(self, staging: Staging, digests: Sequence[str], *, limit: int) -> None:
+    def __init__(
+        self, staging: Staging, digests: Sequence[str], *, limit: int | None = None
+    ) -> None:
         self._staging = staging
         self._digests = digests
         self._limit = limit
@@ -66,7 +73,7 @@ class Act:
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
-        if size > self._limit:
+        if self._limit is not None and size > self._limit:
             raise TooLarge(self._limit)
 
     def new_file(self) -> IncomingFile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
@@ -15,6 +14,23 @@ logger = logging.getLogger(__name__)
 
 #: So far a clock may have been set back while uploads came, without a record being overlooked.
 CLOCK_ALLOWANCE = timedelta(days=2)
+
+
+def add_to_index(record: Record, *, trees: TreeStore, index: Index) -> None:
+    """Have the index take in an upload with its tree.
+
+    A tree that cannot be read is left out, and told in the log: what was uploaded is known still.
+    """
+    digest = record.manifest
+    if digest is None:
+        index.add(record, None)
+        return
+    try:
+        with trees.load(digest) as manifest:
+            index.add(record, manifest)
+    except (ValueError, BlobNotFound) as error:
+        logger.error("The tree of upload %s is left out of the index: %s", record.id, error)
+        index.add(record, None)
 
 
 class Reindex:
@@ -53,22 +69,8 @@ class Reindex:
 
     def _take_in(self, upload: UploadId) -> None:
         try:
-            self._add(self._records.load(upload))
+            add_to_index(self._records.load(upload), trees=self._trees, index=self._index)
         except UploadNotFound:
             logger.info("Upload %s went while the index was catching up.", upload)
         except ValueError as error:
             logger.error("Upload %s is left out of the index: %s", upload, error)
-
-    def _add(self, record: Record) -> None:
-        """With its tree, or without one that cannot be read: what was uploaded is known still."""
-        try:
-            self._add_with_tree(record)
-        except (ValueError, BlobNotFound) as error:
-            logger.error("The tree of upload %s is left out of the index: %s", record.id, error)
-            self._index.add(record, None)
-
-    def _add_with_tree(self, record: Record) -> None:
-        with ExitStack() as stack:
-            digest = record.manifest
-            manifest = stack.enter_context(self._trees.load(digest)) if digest else None
-            self._index.add(record, manifest)

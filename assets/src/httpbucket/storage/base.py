@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +58,34 @@ class Staging(Protocol):
         ...
 
 
+class BlobBatch(Protocol):
+    """Many contents that become blobs together, so that one sync serves them all.
+
+    Used by one thread. The caller ends with `keep` or `discard`.
+    """
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        """Take a small content whose SHA-256 is ``digest``, as the caller promises."""
+        ...
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        """Take a staged file, as `BlobStore.keep` does. It is used up."""
+        ...
+
+    def keep(self) -> None:
+        """When this returns, every content is a blob that survives power loss."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was not kept. May be repeated, and is allowed after `keep`."""
+        ...
+
+
 class BlobStore(Protocol):
-    """Every content once, named by its SHA-256. A blob never changes under its name."""
+    """Every content once, named by its SHA-256. A blob never changes under its name.
+
+    The empty content is always kept.
+    """
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         """Keep the staged bytes as the blob ``digest``; False when it was there already.
@@ -68,6 +94,10 @@ class BlobStore(Protocol):
         the staging of the same backend, and that it will not be written again. When this returns,
         the blob survives power loss, whoever kept it first. The staged file is used up.
         """
+        ...
+
+    def batch(self) -> BlobBatch:
+        """A new, empty batch."""
         ...
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -137,6 +167,45 @@ class Records(Protocol):
         ...
 
 
+class HeldDirectories(Protocol):
+    """Replica directories that nobody else changes meanwhile."""
+
+    def entries(self, directory: str) -> Collection[str]:
+        """The names in one of the held directories; none where it does not exist yet."""
+        ...
+
+    def announce(self, record: Record) -> None:
+        """Remember lastingly that the record's replicas are to be made, before it is published.
+
+        If the process dies in between, whoever holds a directory next, or the next start, makes
+        them if the record was published, and forgets it otherwise.
+        """
+        ...
+
+    def make(self, record: Record) -> None:
+        """Make the replicas of the published record, each whole or not at all, lastingly.
+
+        Then each ``latest`` link is moved, in one step. When this raises, what is missing of them
+        is made by whoever holds the directory next.
+        """
+        ...
+
+
+class Replicas(Protocol):
+    """Further names for what uploads hold, in directories that templates choose."""
+
+    def hold(self, directories: Collection[str]) -> AbstractContextManager[HeldDirectories]:
+        """Keep others from changing these directories (``replica/user/bob``); waits for them.
+
+        What a dead process left unmade there is made first.
+        """
+        ...
+
+    def finish(self) -> int:
+        """Make what dead processes left unmade anywhere; how many uploads that were."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
@@ -170,6 +239,10 @@ class Index(Protocol):
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         """What is known of the blob with this SHA-256; None when no upload names it."""
+        ...
+
+    def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
+        """A few uploads in which this content was decompressed or unpacked, the newest first."""
         ...
 
     def is_complete(self) -> bool:

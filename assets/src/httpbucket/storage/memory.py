@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from httpbucket.domain.digest import Digest
+from httpbucket.domain.digest import EMPTY, Digest
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
-from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import KnownBlob, Manifest, StagedFile
+from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
+from httpbucket.storage.base import BlobBatch, HeldDirectories, KnownBlob, Manifest, StagedFile
 
 
 class MemoryStagedFile:
@@ -49,19 +51,40 @@ class MemoryStaging:
         return 0
 
 
+class MemoryBlobBatch:
+    """Contents that wait in a dictionary of their own."""
+
+    def __init__(self, blobs: dict[Digest, bytes]) -> None:
+        self._blobs = blobs
+        self._waiting: dict[Digest, bytes] = {}
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        self._waiting[digest] = content
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        self._waiting[digest] = _content_of(staged)
+
+    def keep(self) -> None:
+        for digest, content in self._waiting.items():
+            self._blobs.setdefault(digest, content)
+
+    def discard(self) -> None:
+        self._waiting.clear()
+
+
 class MemoryBlobStore:
     """Blobs in a dictionary."""
 
     def __init__(self) -> None:
-        self._blobs: dict[Digest, bytes] = {}
+        self._blobs: dict[Digest, bytes] = {EMPTY: b""}
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
-        with staged.open() as reader:
-            content = reader.read()
-        staged.discard()
         is_new = digest not in self._blobs
-        self._blobs.setdefault(digest, content)
+        self._blobs.setdefault(digest, _content_of(staged))
         return is_new
+
+    def batch(self) -> BlobBatch:
+        return MemoryBlobBatch(self._blobs)
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -83,6 +106,13 @@ class MemoryBlobStore:
         return None
 
 
+def _content_of(staged: StagedFile) -> bytes:
+    with staged.open() as reader:
+        content = reader.read()
+    staged.discard()
+    return content
+
+
 class MemoryRecords:
     """Records in a dictionary."""
 
@@ -102,6 +132,34 @@ class MemoryRecords:
         return iter(sorted(upload for upload in self._records if upload.day >= since_day))
 
 
+class MemoryReplicas:
+    """Replica directories as dictionaries from name to what it shows."""
+
+    def __init__(self) -> None:
+        self.directories: dict[str, dict[str, Replica | str]] = defaultdict(dict)
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def hold(self, directories: Collection[str]) -> Iterator[HeldDirectories]:
+        with self._lock:
+            yield self
+
+    def entries(self, directory: str) -> Collection[str]:
+        return list(self.directories[directory])
+
+    def announce(self, record: Record) -> None:
+        pass
+
+    def make(self, record: Record) -> None:
+        for replica in record.replicas:
+            names = self.directories[replica.directory]
+            names[replica.name] = replica
+            names.update(dict.fromkeys(replica.latest, replica.name))
+
+    def finish(self) -> int:
+        return 0
+
+
 class MemoryIndex:
     """Answers from dictionaries."""
 
@@ -109,6 +167,7 @@ class MemoryIndex:
         self._uploads: set[UploadId] = set()
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
+        self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
         self._complete = False
         self._agreed_day = ""
 
@@ -123,6 +182,8 @@ class MemoryIndex:
         )
         for named in (*record.named_blobs(), *members):
             self._add(named)
+        for blob in record.sources():
+            self._unpacked[blob].append(record.id)
         self._uploads.add(record.id)
 
     def _add(self, named: NamedBlob) -> None:
@@ -139,6 +200,9 @@ class MemoryIndex:
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)
+
+    def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
+        return tuple(sorted(self._unpacked[blob], reverse=True))
 
     def is_complete(self) -> bool:
         return self._complete

@@ -59,10 +59,10 @@ CREATE TABLE IF NOT EXISTS named_by_upload (
 CREATE TABLE IF NOT EXISTS named_by_manifest (
     sha256 BLOB NOT NULL, manifest BLOB NOT NULL, PRIMARY KEY (sha256, manifest)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS manifest (
-    sha256 BLOB PRIMARY KEY, source BLOB NOT NULL
+CREATE TABLE IF NOT EXISTS manifest (sha256 BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unpacked (
+    sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS manifest_by_source ON manifest (source);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -107,6 +107,10 @@ class SqliteIndex:
             if record.tree and manifest:
                 _add_tree(connection, record.tree.manifest, manifest)
                 _name(connection, record.tree.manifest, record.id)
+            connection.executemany(
+                "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
+                [(blob.value, str(record.id)) for blob in record.sources()],
+            )
             row = (str(record.id),)
             connection.execute("INSERT OR IGNORE INTO upload VALUES (?)", row)
 
@@ -131,6 +135,10 @@ class SqliteIndex:
             every = dict(_unpacked(algorithms, digests), sha256=blob.hex)
             return KnownBlob(Descriptor(every, size, crc32, media_type), filename)
         return None
+
+    def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
+        question = "SELECT upload FROM unpacked WHERE sha256 = ? ORDER BY upload DESC LIMIT 3"
+        return tuple(UploadId(upload) for (upload,) in self._rows(question, blob.value))
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"
@@ -300,8 +308,8 @@ def _unpacked(algorithms: str, digests: bytes) -> Iterator[tuple[str, str]]:
 
 def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manifest) -> None:
     """Take in a tree's members, once for each manifest, however many uploads share it."""
-    row = (blob.sha256.value, manifest.header.source.value)
-    inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?, ?)", row)
+    row = (blob.sha256.value,)
+    inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?)", row)
     if not inserted.rowcount:
         return
     for entry in manifest.entries:

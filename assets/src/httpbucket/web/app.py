@@ -29,6 +29,7 @@ def create_app(settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Br
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
     present = Presenter(settings)
     app.register_blueprint(server.blueprint(present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))

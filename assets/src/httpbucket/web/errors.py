@@ -8,7 +8,7 @@ from http import HTTPStatus
 from flask import Flask, Response, jsonify, render_template
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from httpbucket.domain import errors
+from httpbucket.domain import errors, unpacking
 from httpbucket.web.current import current_request
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,10 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.SeveralFiles: HTTPStatus.BAD_REQUEST,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
     errors.IncompleteBody: HTTPStatus.BAD_REQUEST,
+    errors.ClientGone: HTTPStatus.BAD_REQUEST,
+    unpacking.InvalidWish: HTTPStatus.BAD_REQUEST,
+    unpacking.CannotUnpack: HTTPStatus.UNPROCESSABLE_ENTITY,
+    unpacking.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.CrossSite: HTTPStatus.FORBIDDEN,
     errors.BlobNotFound: HTTPStatus.NOT_FOUND,
     errors.UploadNotFound: HTTPStatus.NOT_FOUND,

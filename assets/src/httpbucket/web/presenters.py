@@ -42,7 +42,7 @@ class Presenter:
                 "blob": self._location(blob_path(uploaded.blob.sha256)),
                 "decompressed": self._blob_location(record.decompressed),
                 "archive": self._tree_location(record),
-                "replicas": [self._location(path) for path in record.replicas] or None,
+                "replicas": [self._location(one.path) for one in record.replicas] or None,
                 "upload": self._location(record.id.directory),
             },
             "code": 200,
@@ -54,6 +54,7 @@ class Presenter:
                 "media_type": uploaded.blob.media_type,
                 "digests": dict(uploaded.blob.digests),
                 "expires": record.expires.isoformat() if record.expires else None,
+                "replicas": [replica.to_json() for replica in record.replicas],
                 "findings": [finding.to_json() for finding in record.findings],
             },
         }

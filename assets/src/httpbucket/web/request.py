@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, ClassVar, cast
 
@@ -18,9 +18,13 @@ from httpbucket.domain.errors import (
 )
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.receive import Act, IncomingFile
+from httpbucket.services.replicate import META_PREFIX
 
 #: Boundaries, part headers and text fields around the file bytes of a multipart body.
 FRAMING_ALLOWANCE = 1024**2
+
+#: Under this key the server puts a function into the WSGI environment that knows.
+CLIENT_GONE = "httpbucket.client_gone"
 
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
@@ -43,6 +47,23 @@ class BucketRequest(Request):
         """Whether a browser asks: curl accepts everything alike."""
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
+
+    def is_client_gone(self) -> bool:
+        """Whether the client has closed the connection; unknown outside of our server."""
+        return bool(self.environ.get(CLIENT_GONE, bool)())
+
+    def parameter(self, name: str) -> str:
+        """What the client says as a header, else in the query, else as a form field."""
+        field = name.lower()
+        header = _as_utf8(self.headers.get(name, ""))
+        return header or self.args.get(field) or self.form.get(field) or ""
+
+    def chosen(self, names: Iterable[str]) -> dict[str, str]:
+        """What the client says under these names, and in headers that begin with ``Meta-``."""
+        said = {name: self.parameter(name) for name in names}
+        meta = (name.lower() for name, _ in self.headers if name.lower().startswith(META_PREFIX))
+        said |= {name: self.parameter(name) for name in meta}
+        return {name: value for name, value in said.items() if value}
 
     def single_file(self, field: str) -> tuple[IncomingFile, str | None]:
         """The one file in ``field``, and its name as the client gave it.
@@ -86,6 +107,14 @@ class BucketRequest(Request):
                 f"{self.max_form_memory_size} bytes."
             )
             raise
+
+
+def _as_utf8(value: str) -> str:
+    """A header's value as the UTF-8 that clients send; WSGI passes bytes on as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 @contextmanager

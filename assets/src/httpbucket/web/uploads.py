@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template, url_for
 
+from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import UploadId
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
@@ -24,7 +25,15 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
     def upload() -> Response:
         asked = current_request()
         with receiving(asked, ingest):
-            receipt = ingest.keep(*asked.single_file("file"))
+            incoming, filename = asked.single_file("file")
+            wish = UnpackWish.parse(asked.parameter("Unpack"))
+            receipt = ingest.keep(
+                incoming,
+                filename,
+                wish=wish,
+                headers=asked.chosen(ingest.headers),
+                is_gone=asked.is_client_gone,
+            )
         if asked.prefers_html:
             page = url_for("uploads.show", upload=str(receipt.record.id))
             return Response(status=303, headers={"Location": page})

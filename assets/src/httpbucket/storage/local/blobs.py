@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import BlobNotFound
-from httpbucket.storage.base import StagedFile
+from httpbucket.storage.base import BlobBatch, StagedFile
 from httpbucket.storage.local.disk import Disk, told_as_refusals
-from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, Layout
-from httpbucket.storage.local.staging import LocalStagedFile
+from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
+from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
 logger = logging.getLogger(__name__)
 
@@ -25,20 +27,26 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class LocalBlobStore:
     """``blob/ab/cd/<sha256>``: the first to link a name wins, and nobody writes to it again."""
 
-    def __init__(self, layout: Layout, disk: Disk) -> None:
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
         self._layout = layout
         self._disk = disk
+        self._staging = staging
+        self._names = _Names(layout, disk)
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
-        path = self._layout.blob(digest)
         with told_as_refusals():
-            is_new = self.size(digest) != staged.size and self._publish(staged, path)
+            is_new = self._names.size(digest) != staged.size
+            if is_new:
+                staged.seal()
+                is_new = self._names.take(digest, staged.size, staged.link, sync=True)
             # Also when it was there: who linked it may not have come to syncing the directory.
-            self._ensure_parent(path)
-            self._disk.sync_directory(path.parent)
+            self._names.sync(digest)
         staged.discard()
         return is_new
+
+    def batch(self) -> BlobBatch:
+        return LocalBlobBatch(self._disk, self._staging, self._names)
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -48,8 +56,8 @@ class LocalBlobStore:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
 
     def size(self, digest: Digest) -> int | None:
-        status = self._status(digest)
-        return status.st_size if status else None
+        with told_as_refusals():
+            return self._names.size(digest)
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):
@@ -71,30 +79,102 @@ class LocalBlobStore:
             return self._layout.blob(digest).stat()
         return None
 
-    def _publish(self, staged: LocalStagedFile, path: Path) -> bool:
-        staged.seal()
-        self._ensure_parent(path)
+
+class LocalBlobBatch:
+    """New contents wait under their final name in a staging directory, until all are synced."""
+
+    def __init__(self, disk: Disk, staging: LocalStaging, names: _Names) -> None:
+        self._disk = disk
+        self._names = names
+        with told_as_refusals():
+            self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
+        self._waiting: dict[str, int] = {}
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        with told_as_refusals():
+            if self._is_new(digest, len(content)):
+                path = self._directory / digest.hex
+                self._disk.write_new(path, content, BLOB_MODE, sync=False)
+                self._waiting[digest.hex] = len(content)
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
+        with told_as_refusals():
+            if self._is_new(digest, staged.size):
+                staged.make_readable()
+                staged.link(self._directory / digest.hex)
+                self._waiting[digest.hex] = staged.size
+        staged.discard()
+
+    def keep(self) -> None:
+        with told_as_refusals():
+            self._disk.sync_everything(self._directory)
+            for name, size in self._waiting.items():
+                self._take(name, size)
+            self._disk.sync_everything(self._directory)
+        self.discard()
+
+    def discard(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _is_new(self, digest: Digest, size: int) -> bool:
+        return digest.hex not in self._waiting and self._names.size(digest) != size
+
+    def _take(self, name: str, size: int) -> None:
+        source = self._directory / name
+        link = lambda target: self._disk.link(source, target)  # noqa: E731
+        self._names.take(sha256(name), size, link, sync=False)
+
+
+class _Names:
+    """The names of blobs. Who is first to take one has it; what cannot be the blob goes."""
+
+    def __init__(self, layout: Layout, disk: Disk) -> None:
+        self._layout = layout
+        self._disk = disk
+
+    def size(self, digest: Digest) -> int | None:
+        """The size of what bears the name."""
         try:
-            return self._link_new(staged, path) or self._link_over_damaged(staged, path)
+            return self._layout.blob(digest).stat().st_size
         except FileNotFoundError:
-            self._disk.forget_directory(path.parent)
-            self._ensure_parent(path)
-            return self._link_new(staged, path)
+            return None
 
-    def _link_over_damaged(self, staged: LocalStagedFile, path: Path) -> bool:
-        """Set aside what bears the blob's name and cannot be it: nothing else is acknowledged."""
-        if path.stat().st_size == staged.size:
-            return False
-        logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
-        self._disk.rename(path, self._layout.quarantine / path.name)
-        return self._link_new(staged, path)
+    def take(self, digest: Digest, size: int, link: Callable[[Path], None], *, sync: bool) -> bool:
+        """Give the blob's name by ``link``; False when somebody was faster with the same bytes.
 
-    def _ensure_parent(self, path: Path) -> None:
-        self._disk.ensure_directory(path.parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
-
-    def _link_new(self, staged: LocalStagedFile, path: Path) -> bool:
+        With ``sync`` directories that are made for it last; without, the caller syncs all at once.
+        """
+        path = self._layout.blob(digest)
         try:
-            staged.link(path)
+            return self._link(path, size, link)
+        except FileNotFoundError:
+            self._make_parents(path, sync=sync)
+            return self._link(path, size, link)
+
+    def sync(self, digest: Digest) -> None:
+        """Return when the name would survive power loss."""
+        parent = self._layout.blob(digest).parent
+        self._disk.ensure_directory(parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
+        self._disk.sync_directory(parent)
+
+    def _link(self, path: Path, size: int, link: Callable[[Path], None]) -> bool:
+        try:
+            link(path)
         except FileExistsError:
-            return False
+            if path.stat().st_size == size:
+                return False
+            logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
+            self._disk.rename(path, self._layout.quarantine / path.name)
+            link(path)
         return True
+
+    def _make_parents(self, path: Path, *, sync: bool) -> None:
+        if sync:
+            self._disk.forget_directory(path.parent)
+            mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
+            self._disk.ensure_directory(path.parent, mode, below=blobs)
+            return
+        for directory in (path.parent.parent, path.parent):
+            with suppress(FileExistsError):
+                self._disk.make_directory(directory, PUBLIC_DIRECTORY_MODE)

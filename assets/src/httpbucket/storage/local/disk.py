@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def told_as_refusals(*, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
             raise StorageFull("The store has no room for this upload.") from error
         reason = os.strerror(error.errno or 0).lower()
         raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """``syncfs(2)``, which reports write errors since Linux 5.8; sync(2) where it is missing."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+    elif syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 class Disk:
@@ -65,6 +76,19 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def sync_everything(self, path: Path) -> None:
+        """Return when all that was written to the file system of ``path`` would survive power loss.
+
+        One call for a whole tree, where syncing file by file would take most of the time.
+        """
+        if not self._fsync:
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _sync_file_system(descriptor)
+        finally:
+            os.close(descriptor)
+
     def make_directory(self, path: Path, mode: int) -> None:
         """Make a directory of exactly this mode, whatever the umask. Raises FileExistsError."""
         path.mkdir(mode)
@@ -85,14 +109,48 @@ class Disk:
         with self._lock:
             self._lasting.add(str(path))
 
+    def open_below(self, root: Path, parts: Sequence[str], mode: int) -> int:
+        """Open the directory ``parts`` below ``root``, made lastingly where missing.
+
+        Never follows a symlink: one in the way raises OSError (ELOOP or ENOTDIR). The caller
+        closes the descriptor.
+        """
+        path, descriptor = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        for part in parts:
+            path = path / part
+            try:
+                inner = self._open_or_make(part, mode, path, parent=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _open_or_make(self, name: str, mode: int, path: Path, *, parent: int) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        made = False
+        with suppress(FileExistsError):
+            os.mkdir(name, mode, dir_fd=parent)
+            made = True
+        descriptor = os.open(name, flags, dir_fd=parent)
+        if made:
+            os.fchmod(descriptor, mode)
+        if made or str(path) not in self._lasting:
+            self.sync_file(parent)
+            with self._lock:
+                self._lasting.add(str(path))
+        return descriptor
+
     def forget_directory(self, path: Path) -> None:
         """Somebody removed the directory: the next `ensure_directory` makes it and its parents."""
         with self._lock:
             self._lasting -= {str(path), *map(str, path.parents)}
 
-    def link(self, source: Path, target: Path) -> None:
-        """Give the file one more name. Raises FileExistsError, or OSError (EMLINK …)."""
-        os.link(source, target, follow_symlinks=False)
+    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+        """Give the file one more name, below ``directory`` if its descriptor is given.
+
+        Raises FileExistsError, or OSError (EMLINK and others).
+        """
+        os.link(source, target, dst_dir_fd=directory, follow_symlinks=False)
 
     def link_descriptor(self, descriptor: int, target: Path) -> None:
         """Give an unnamed file its first name. Raises FileExistsError.
@@ -107,16 +165,32 @@ class Disk:
         finally:
             os.close(directory)
 
-    def rename(self, source: Path, target: Path) -> None:
-        """Give a file or directory another name, in one step."""
-        source.rename(target)
+    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+        """Give a file or directory another name, in one step.
 
-    def write_new(self, path: Path, content: bytes, mode: int) -> None:
-        """Make a file that was not there, synced and of exactly this mode."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        ``target`` lies below ``directory`` if its descriptor is given.
+        """
+        os.rename(source, target, dst_dir_fd=directory)
+
+    def write_new(
+        self,
+        path: Path | str,
+        content: bytes,
+        mode: int,
+        *,
+        directory: int | None = None,
+        sync: bool = True,
+    ) -> None:
+        """Make a file of exactly this mode where there is none. Raises FileExistsError.
+
+        ``sync`` is off for a caller who syncs many files at once.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(path, flags, 0o600, dir_fd=directory)
         try:
             self.write(descriptor, content)
             os.fchmod(descriptor, mode)
-            self.sync_file(descriptor)
+            if sync:
+                self.sync_file(descriptor)
         finally:
             os.close(descriptor)

@@ -68,6 +68,10 @@ class Layout:
         return self.private / "staging"
 
     @property
+    def redo(self) -> Path:
+        return self.private / "redo"
+
+    @property
     def locks(self) -> Path:
         return self.private / "locks"
 

@@ -19,6 +19,17 @@ def try_lock(descriptor: int) -> bool:
 
 
 @contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at ``path``, waiting for others to let go of it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def only_one(path: Path) -> Iterator[bool]:
     """Hold the lock file at ``path`` if nobody does; yields whether it is held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -8,6 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from httpbucket.domain.digest import EMPTY
 from httpbucket.domain.errors import UnusableStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import (
@@ -30,6 +31,7 @@ def open_store(layout: Layout, disk: Disk) -> None:
         _check_marker(layout)
         _make_directories(layout, disk)
         _check_linking(layout, disk)
+        _make_empty_blob(layout, disk)
         _write_marker(layout, disk)
     except OSError as error:
         raise UnusableStore(_sentence(layout.root, error)) from error
@@ -55,11 +57,21 @@ def _check_marker(layout: Layout) -> None:
                 f"ARCHIVE_DIR {layout.root} holds other files (for example {min(strangers)!r}) and "
                 "is no store; name an empty or a new directory."
             ) from None
+        _check_not_around_another(layout)
         return
     if marker != str(LAYOUT_VERSION):
         raise UnusableStore(
             f"ARCHIVE_DIR {layout.root} has layout {marker[:20]!r}, and this program knows layout "
             f"{LAYOUT_VERSION}; start the program that made it, or name another directory."
+        )
+
+
+def _check_not_around_another(layout: Layout) -> None:
+    """The default store is ``…/bucket/archive``: who then names ``…/bucket`` would mix the two."""
+    if (layout.archive / layout.marker.name).exists():
+        raise UnusableStore(
+            f"ARCHIVE_DIR {layout.root} holds another store, {layout.archive}; "
+            "name that one, or an empty or a new directory."
         )
 
 
@@ -85,6 +97,15 @@ def _check_linking(layout: Layout, disk: Disk) -> None:
     finally:
         for path in (probe, twin):
             path.unlink(missing_ok=True)
+
+
+def _make_empty_blob(layout: Layout, disk: Disk) -> None:
+    """The empty content is always kept: its names are files of their own, never links to it."""
+    path = layout.blob(EMPTY)
+    disk.ensure_directory(path.parent, PUBLIC_DIRECTORY_MODE, below=layout.blobs)
+    with suppress(FileExistsError):
+        disk.write_new(path, b"", BLOB_MODE)
+        disk.sync_directory(path.parent)
 
 
 def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:

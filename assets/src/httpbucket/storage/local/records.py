@@ -8,24 +8,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import UploadNotFound
-from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.domain.upload import Record, Tree, UploadId
+from httpbucket.storage.base import TreeStore
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import (
     BLOB_MODE,
+    MANIFEST_NAME,
     PUBLIC_DIRECTORY_MODE,
     RECORD_NAME,
     Layout,
 )
+from httpbucket.storage.local.links import Linker, opened_directory
 from httpbucket.storage.local.staging import LocalStaging
 
 
 class LocalRecords:
     """``archive/<day>/<id>/.upload.json``; the rename of that directory is the commit point."""
 
-    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+    def __init__(
+        self, layout: Layout, disk: Disk, staging: LocalStaging, trees: TreeStore, linker: Linker
+    ) -> None:
         self._layout = layout
         self._disk = disk
         self._staging = staging
+        self._trees = trees
+        self._linker = linker
 
     def publish(self, record: Record) -> None:
         with told_as_refusals():
@@ -51,18 +58,25 @@ class LocalRecords:
                 yield from _ids_in(day)
 
     def _build(self, aside: Path, record: Record) -> None:
-        for named in record.named_blobs():
-            self._name(aside, named)
+        with opened_directory(aside) as directory:
+            for named in record.named_blobs():
+                self._linker.name(named.blob, named.name, directory=directory)
+            if record.tree:
+                self._name_tree(record.tree, aside, directory=directory)
         self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
         aside.chmod(PUBLIC_DIRECTORY_MODE)
-        self._disk.sync_directory(aside)
-
-    def _name(self, directory: Path, named: NamedBlob) -> None:
-        # All empty files of a store as one inode would meet the file system's limit of links.
-        if named.blob.size == 0:
-            self._disk.write_new(directory / named.name, b"", BLOB_MODE)
+        if record.tree:
+            self._disk.sync_everything(aside)
         else:
-            self._disk.link(self._layout.blob(named.blob.sha256), directory / named.name)
+            self._disk.sync_directory(aside)
+
+    def _name_tree(self, tree: Tree, aside: Path, *, directory: int) -> None:
+        self._linker.name(tree.manifest, MANIFEST_NAME, directory=directory)
+        root = aside / tree.name
+        self._disk.make_directory(root, PUBLIC_DIRECTORY_MODE)
+        digest = tree.manifest.sha256
+        with self._trees.load(digest) as manifest, opened_directory(root) as below:
+            self._linker.name_tree(manifest.entries, directory=below)
 
     def _appear(self, aside: Path, target: Path) -> None:
         self._ensure_day(target.parent)

@@ -39,8 +39,12 @@ class LocalStagedFile:
 
     def seal(self) -> None:
         """Make the bytes last, and the mode that of a blob."""
-        os.fchmod(self._descriptor, BLOB_MODE)
+        self.make_readable()
         self._disk.sync_file(self._descriptor)
+
+    def make_readable(self) -> None:
+        """Give the file a blob's mode, for a caller who syncs many files at once."""
+        os.fchmod(self._descriptor, BLOB_MODE)
 
     def link(self, target: Path) -> None:
         """Give the file its public name. Raises FileExistsError, FileNotFoundError."""
@@ -73,6 +77,10 @@ class LocalStaging:
         self._own: tuple[int, Path, int] | None = None
 
     def create(self) -> StagedFile:
+        return self.create_local()
+
+    def create_local(self) -> LocalStagedFile:
+        """As `create`, for the other parts of this backend."""
         with told_as_refusals():
             return self._create_unnamed() or self._create_named()
 
@@ -82,10 +90,14 @@ class LocalStaging:
         self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
         return path
 
+    def unused_path(self) -> Path:
+        """A path that nothing has yet, for something to be made there and renamed."""
+        return self._own_directory() / secrets.token_hex(8)
+
     def sweep(self) -> int:
         return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
 
-    def _create_unnamed(self) -> StagedFile | None:
+    def _create_unnamed(self) -> LocalStagedFile | None:
         if not self._unnamed:
             return None
         try:
@@ -97,8 +109,8 @@ class LocalStaging:
             return None
         return LocalStagedFile(self._disk, descriptor, None)
 
-    def _create_named(self) -> StagedFile:
-        path = self._own_directory() / secrets.token_hex(8)
+    def _create_named(self) -> LocalStagedFile:
+        path = self.unused_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         return LocalStagedFile(self._disk, descriptor, path)
 

@@ -1,0 +1,174 @@
+"""Build a tree: read the members of an archive file into blobs and a manifest."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from httpbucket.content.archive import UNPACKER_VERSION, read_archive
+from httpbucket.content.findings import Findings
+from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.kind import ArchiveKind
+from httpbucket.content.limits import Budget
+from httpbucket.content.media_type import media_type_of_name
+from httpbucket.content.members import MemberKind
+from httpbucket.content.tree_plan import Planned, PlannedFile, TreePlan
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest, digest_size, sha256
+from httpbucket.domain.manifest import (
+    MANIFEST_MEDIA_TYPE,
+    ManifestEntry,
+    ManifestHeader,
+    manifest_lines,
+)
+from httpbucket.domain.upload import Finding
+from httpbucket.services.receive import Act, IncomingFile
+from httpbucket.storage.base import BlobBatch, BlobStore, TreeStore
+
+_MANIFEST_PIECE = 256 * 1024
+
+# A plan may hold 100,000 members: packed, what is known of one takes a fifth of a Descriptor.
+_SIZES = struct.Struct(">QI")
+
+
+@dataclass
+class BuiltTree:
+    """A tree whose members and manifest are staged; end it with `keep` or `discard`."""
+
+    manifest: Descriptor
+    files: int
+    size: int
+    findings: tuple[Finding, ...]
+    _manifest_file: IncomingFile
+    _batch: BlobBatch
+
+    def keep(self, trees: TreeStore) -> None:
+        """Make blobs of the members, then of the manifest that names them."""
+        self._batch.keep()
+        trees.keep(self._manifest_file.staged, self.manifest.sha256)
+
+    def discard(self) -> None:
+        """Forget what was not kept. May be repeated."""
+        self._batch.discard()
+
+
+class TreeBuilder:
+    """Reads one archive file. ``act`` stages what is too large to be held in memory."""
+
+    def __init__(
+        self, blobs: BlobStore, act: Act, digests: Sequence[str], check: Callable[[], None]
+    ) -> None:
+        self._act = act
+        self._check = check
+        self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
+        self._batch = blobs.batch()
+
+    def build(
+        self, reader: BinaryIO, kind: ArchiveKind, source: Digest, budget: Budget
+    ) -> BuiltTree:
+        """Read every member. Raises `CannotUnpack`, what ``check`` raises, and what ports raise.
+
+        ``check`` is called before each member and may end the work.
+        """
+        findings = Findings()
+        try:
+            plan = self._plan(reader, kind, budget, findings)
+            # The last findings come with the plan's entries, and the header comes before those.
+            planned = list(plan.entries())
+            header = ManifestHeader(
+                source, UNPACKER_VERSION, budget.limits.as_mapping(), findings.told()
+            )
+            return self._written(header, planned)
+        except BaseException:
+            self._batch.discard()
+            raise
+
+    def _plan(
+        self, reader: BinaryIO, kind: ArchiveKind, budget: Budget, findings: Findings
+    ) -> TreePlan[bytes]:
+        plan: TreePlan[bytes] = TreePlan(findings)
+        for member, content in read_archive(reader, kind, budget=budget, findings=findings):
+            self._check()
+            if member.kind is MemberKind.FILE:
+                plan.add_file(member, self._take(content))
+            else:
+                plan.add(member)
+        return plan
+
+    def _take(self, content: Iterable[bytes]) -> bytes:
+        """Stage a member's content; what is known of it then, packed."""
+        pieces = iter(content)
+        first = next(pieces, b"")
+        second = next(pieces, None)
+        if second is None:
+            hasher = ContentHasher(self._algorithms)
+            hasher.update(first)
+            packed = self._packed(hasher)
+            self._batch.add_bytes(first, _identity(hasher))
+            return packed
+        return self._take_large(itertools.chain((first, second), pieces))
+
+    def _take_large(self, pieces: Iterable[bytes]) -> bytes:
+        incoming = self._act.new_file()
+        for piece in pieces:
+            self._check()
+            incoming.write(piece)
+        self._batch.add_staged(incoming.staged, _identity(incoming.hasher))
+        return self._packed(incoming.hasher)
+
+    def _packed(self, hasher: ContentHasher) -> bytes:
+        digests = hasher.digests()
+        raw = b"".join(bytes.fromhex(digests[algorithm]) for algorithm in self._algorithms)
+        return _SIZES.pack(hasher.size, hasher.crc32) + raw
+
+    def _unpacked(self, packed: bytes, path: str) -> Descriptor:
+        size, crc32 = _SIZES.unpack_from(packed)
+        digests, start = {}, _SIZES.size
+        for algorithm in self._algorithms:
+            end = start + (digest_size(algorithm) or 0)
+            digests[algorithm] = packed[start:end].hex()
+            start = end
+        return Descriptor(digests, size, crc32, media_type_of_name(path))
+
+    def _written(self, header: ManifestHeader, planned: Sequence[_PlannedEntry]) -> BuiltTree:
+        manifest_file = self._act.new_file()
+        for piece in _joined(manifest_lines(header, self._entries(planned))):
+            manifest_file.write(piece)
+        packed = [entry.content for _, entry in planned if isinstance(entry, PlannedFile)]
+        return BuiltTree(
+            manifest=manifest_file.describe(lambda _: MANIFEST_MEDIA_TYPE),
+            files=len(packed),
+            size=sum(_SIZES.unpack_from(one)[0] for one in packed),
+            findings=header.findings,
+            _manifest_file=manifest_file,
+            _batch=self._batch,
+        )
+
+    def _entries(self, planned: Iterable[_PlannedEntry]) -> Iterator[ManifestEntry]:
+        for path, entry in planned:
+            if isinstance(entry, PlannedFile):
+                blob = self._unpacked(entry.content, path)
+                yield ManifestEntry(path, blob, executable=entry.executable, mtime=entry.mtime)
+            else:
+                yield ManifestEntry(path, None, mtime=entry.mtime)
+
+
+_PlannedEntry = tuple[str, Planned[bytes]]
+
+
+def _identity(hasher: ContentHasher) -> Digest:
+    return sha256(hasher.digests()["sha256"])
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines in pieces that are worth a system call."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= _MANIFEST_PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)

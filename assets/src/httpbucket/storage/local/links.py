@@ -1,0 +1,137 @@
+"""Further names for blobs: hardlinks, also when an inode can take no more of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
+from httpbucket.storage.local.staging import LocalStaging
+
+# ext4 stops at 65,000 names, some network file systems at 177; another user's file may not be
+# linked (fs.protected_hardlinks); and a file system may be put together from several.
+_TAKES_NO_MORE_NAMES = {errno.EMLINK, errno.EPERM, errno.EXDEV}
+
+
+class Linker:
+    """Names blobs in directories that nobody else writes to."""
+
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._staging = staging
+
+    def name(self, blob: Descriptor, name: str, *, directory: int, sync: bool = True) -> None:
+        """Give the blob one more name in the open ``directory``. Raises FileExistsError.
+
+        An empty file is made anew: all of a store as one inode would soon be too many names.
+        """
+        if blob.size == 0:
+            self._disk.write_new(name, b"", BLOB_MODE, directory=directory, sync=sync)
+            return
+        for inode in self._inodes(blob.sha256):
+            try:
+                self._disk.link(inode, name, directory=directory)
+            except OSError as error:
+                if error.errno not in _TAKES_NO_MORE_NAMES:
+                    raise
+            else:
+                return
+
+    def name_tree(self, entries: Iterable[ManifestEntry], *, directory: int) -> None:
+        """Make a tree below the open ``directory``, for a caller who syncs all of it at once.
+
+        Descriptors of one branch are open at a time, and no symlink is followed.
+        """
+        with _Branch(self._disk, directory) as branch:
+            for entry in entries:
+                parts = entry.path.split("/")
+                if entry.blob is None:
+                    branch.enter(parts)
+                else:
+                    parent = branch.enter(parts[:-1])
+                    self.name(entry.blob, parts[-1], directory=parent, sync=False)
+
+    def _inodes(self, digest: Digest) -> Iterator[Path]:
+        """The blob's own file and its siblings; a new sibling when none of them will do."""
+        path = self._layout.blob(digest)
+        yield path
+        number = 1
+        while True:
+            sibling = path.with_name(f"{path.name}~{number}")
+            if not sibling.exists():
+                self._copy(path, sibling)
+            yield sibling
+            number += 1
+
+    def _copy(self, path: Path, sibling: Path) -> None:
+        staged = self._staging.create_local()
+        try:
+            with path.open("rb") as reader:
+                while piece := reader.read(1024 * 1024):
+                    staged.write(piece)
+            staged.seal()
+            with suppress(FileExistsError):
+                staged.link(sibling)
+            self._disk.sync_directory(sibling.parent)
+        finally:
+            staged.discard()
+
+
+class _Branch:
+    """The open directories from a tree's root down to where files are being named."""
+
+    def __init__(self, disk: Disk, root: int) -> None:
+        self._disk = disk
+        self._root = root
+        self._names: list[str] = []
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> _Branch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(0)
+
+    def enter(self, names: list[str]) -> int:
+        """The descriptor of this directory, made where it is missing."""
+        common = 0
+        while common < len(names) and names[: common + 1] == self._names[: common + 1]:
+            common += 1
+        self._leave(common)
+        for name in names[common:]:
+            self._descriptors.append(self._open(name, self._innermost()))
+            self._names.append(name)
+        return self._innermost()
+
+    def _innermost(self) -> int:
+        return self._descriptors[-1] if self._descriptors else self._root
+
+    def _open(self, name: str, parent: int) -> int:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        os.fchmod(descriptor, PUBLIC_DIRECTORY_MODE)
+        return descriptor
+
+    def _leave(self, depth: int) -> None:
+        while len(self._descriptors) > depth:
+            os.close(self._descriptors.pop())
+            self._names.pop()
+
+
+@contextmanager
+def opened_directory(path: Path) -> Iterator[int]:
+    """The directory's descriptor, closed at the end; never one that a symlink leads to."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

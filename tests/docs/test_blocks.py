@@ -1,0 +1,113 @@
+"""Every line that the README, the tutorial and the how-to guides show is run as it stands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import LiveServer
+from tests.docs.pages import DOCS, PAGES, README, blocks, name_of
+from tests.tools import require_tool
+
+SHOWN = (README, *sorted(DOCS.glob("tutorial/*.md")), *sorted(DOCS.glob("how-to/*.md")))
+
+#: Lines that install or start something, and what covers them instead. A new one is added here.
+CONSOLE = {
+    "make run": "installs; what it starts is the server of these tests (test_make_run_serves)",
+    "make test": "runs this test; .ci/run calls it",
+    "docker build --rm -t http-bucket .": "needs Docker; tests of the Dockerfile's steps",
+    "docker run --rm -p 5000:5000 --volume bucket:/data http-bucket": "needs Docker; the same",
+    "pip install -r assets/requirements.txt": "installs; make run does the same line",
+    "python3 ./assets/src/api.py": "test_starting: both start scripts",
+    "FLASK_ENV=development python3 ./assets/src/api.py": "test_starting: reload",
+    "HOST=0.0.0.0 make run": "test_make_run_serves, and test_starting with other addresses",
+    "PORT=8080 make run": "every server here has a PORT of its own",
+    "PORT=8080,8081 make run": "test_starting: several ports",
+    "HOST=:: make run": "test_starting: IPv6",
+    "HOST=::1 make run": "test_starting: IPv6",
+    'GUNICORN_CMD_ARGS="--access-logfile -" make run': "test_starting: gunicorn's settings",
+    "SCRIPT_NAME=/bucket make run": "test_starting: prefix",
+    "rm -f /tmp/bucket/archive/private/index.sqlite3*": "test_starting: rebuilt index",
+}
+_OTHER_LANGUAGES = {"text", "json", "nginx"}
+#: Pages whose console blocks their own tests cover.
+_COVERED_ELSEWHERE = {"docs/how-to/run-in-docker.md"}
+_RESTART = "make run"
+
+
+@pytest.mark.parametrize("page", SHOWN, ids=name_of)
+def test_every_block_shown_can_be_run(page: Path, server: LiveServer, tmp_path: Path) -> None:
+    require_tool("curl")
+    for script in _scripts(page):
+        _run(script, server, tmp_path)
+        server.stop()
+        server.start()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_line_that_is_not_run_is_known_to_be_covered(page: Path) -> None:
+    if name_of(page) in _COVERED_ELSEWHERE:
+        return
+    shown = [block for block in blocks(page) if block.language != "sh"]
+    lines = [
+        line
+        for block in shown
+        if block.language not in _OTHER_LANGUAGES
+        for line in block.text.splitlines()
+    ]
+    assert [line for line in lines if line not in CONSOLE] == []
+
+
+def test_every_line_said_to_be_covered_is_shown() -> None:
+    shown = {line for page in SHOWN for block in blocks(page) for line in block.text.splitlines()}
+    assert set(CONSOLE) <= shown
+
+
+def test_make_run_serves() -> None:
+    recipe = subprocess.run(
+        [require_tool("make"), "--dry-run", "run"],
+        cwd=README.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert recipe.stdout.splitlines()[-1].endswith("/http-bucket serve")
+
+
+def _scripts(page: Path) -> Iterator[str]:
+    """The shell blocks of a page as one script, or several with the server started in between."""
+    lines: list[str] = []
+    for block in blocks(page):
+        if block.language == "sh":
+            lines.append(block.text)
+        elif lines and _RESTART in block.text.splitlines():
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _run(script: str, server: LiveServer, place: Path) -> None:
+    workplace = place / "workplace"
+    workplace.mkdir(exist_ok=True)
+    # So that a refusal ends the script, which people would see.
+    (place / ".curlrc").write_text("fail\nsilent\nshow-error\n")
+    shown = script.replace("http://localhost:5000", server.url)
+    finished = subprocess.run(
+        [require_tool("bash"), "-euo", "pipefail", "-c", _in_store(shown, server)],
+        cwd=workplace,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "CURL_HOME": str(place)},
+    )
+    assert finished.returncode == 0, f"{shown}\n{finished.stdout}\n{finished.stderr}"
+
+
+def _in_store(script: str, server: LiveServer) -> str:
+    return script.replace("/tmp/bucket/archive", str(server.store))

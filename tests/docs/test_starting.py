@@ -1,0 +1,138 @@
+"""The ways to start and to place the server that the documentation shows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+
+from tests.docs.conftest import LiveServer, StartServer, fetch, free_port, until
+from tests.docs.pages import DOCS, ROOT, blocks
+from tests.tools import require_tool
+
+_CONTENT = b"<results/>\n"
+
+
+@pytest.mark.parametrize("script", ["api.py", "bucket.py"])
+def test_both_start_scripts_serve(start_server: StartServer, script: str) -> None:
+    server = start_server(start=[f"./assets/src/{script}"])
+    assert server.get("/") == b"http-bucket server\n"
+
+
+def test_in_development_the_server_reloads_when_the_code_changes(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    source = tmp_path / "src"
+    shutil.copytree(ROOT / "assets/src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    server = start_server(
+        {"FLASK_ENV": "development"}, start=[str(source / "api.py")], source=source
+    )
+    module = source / "httpbucket" / "__init__.py"
+    module.write_text(module.read_text().replace('__version__ = "', '__version__ = "changed-'))
+    until(lambda: _version(server).startswith("changed-"), seconds=20)
+
+
+def test_several_ports_are_all_served(start_server: StartServer) -> None:
+    ports = [free_port(), free_port()]
+    start_server({"PORT": ",".join(map(str, ports))})
+    assert [fetch(f"http://127.0.0.1:{port}/ping") for port in ports] == [b"pong\n"] * 2
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_it_listens_on_ipv6(start_server: StartServer, host: str) -> None:
+    if not _has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback")
+    assert start_server({"HOST": host}).get("/ping") == b"pong\n"
+
+
+def test_gunicorn_takes_its_own_settings_from_the_environment(start_server: StartServer) -> None:
+    server = start_server({"GUNICORN_CMD_ARGS": "--access-logfile -"})
+    until(lambda: '"GET /ping HTTP/1.1" 200' in server.log, seconds=10)
+
+
+def test_questions_are_answered_as_before_after_the_index_was_deleted(server: LiveServer) -> None:
+    server.upload(_CONTENT, "results.xml")
+    server.stop()
+    for path in (server.store / "private").glob("index.sqlite3*"):
+        path.unlink()
+    server.start()
+    until(lambda: _is_known(server, md5(_CONTENT).hexdigest()), seconds=20)
+
+
+def test_the_shown_nginx_passes_requests_on_with_the_prefix(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server({"SCRIPT_NAME": "/bucket"})
+    with _nginx(server, tmp_path) as front:
+        assert fetch(f"{front}/bucket/ping") == b"pong\n"
+        form = fetch(f"{front}/bucket/upload").decode()
+    assert 'action="/bucket/upload"' in form
+    assert f"curl -F file=@results.xml {front}/bucket/upload" in form
+
+
+@contextmanager
+def _nginx(server: LiveServer, place: Path) -> Iterator[str]:
+    port = free_port()
+    (location,) = (
+        block.text
+        for block in blocks(DOCS / "how-to" / "run-behind-a-prefix.md")
+        if block.language == "nginx"
+    )
+    passed = location.replace("http://127.0.0.1:5000", server.url.removesuffix("/bucket"))
+    configuration = place / "nginx.conf"
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    configuration.write_text(
+        f"daemon off; pid {place}/nginx.pid; error_log {place}/nginx.log; events {{}}\n"
+        "http {\naccess_log off;\n"
+        + "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
+        + f"server {{ listen 127.0.0.1:{port};\n{passed}}}\n}}\n"
+    )
+    command = [require_tool("nginx", package="nginx-light"), "-c", str(configuration)]
+    nginx = subprocess.Popen([*command, "-e", f"{place}/nginx.log"])
+    try:
+        front = f"http://127.0.0.1:{port}"
+        until(lambda: _answers(f"{front}/bucket/ping"), seconds=10)
+        yield front
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
+
+
+def _version(server: LiveServer) -> str:
+    try:
+        return str(json.loads(server.get("/config"))["version"])
+    except OSError:
+        return ""
+
+
+def _is_known(server: LiveServer, digest: str) -> bool:
+    return _answers(f"{server.url}/checksum/{digest}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        fetch(url)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        assert refused.code == 503
+        return False
+    except OSError:
+        return False
+    return True
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

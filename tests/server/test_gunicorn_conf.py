@@ -1,0 +1,40 @@
+"""gunicorn's hooks: how a worker begins and ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from httpbucket.server import gunicorn_conf
+
+ENDING = (signal.SIGINT, signal.SIGQUIT)
+
+
+class Worker:
+    """Counts how often it was asked to end when its requests have ended."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def handle_exit(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+
+
+@pytest.fixture
+def _usual_signals() -> Iterator[None]:
+    usual = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in usual.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_usual_signals")
+def test_every_signal_that_ends_a_worker_lets_its_requests_end() -> None:
+    worker = Worker()
+    gunicorn_conf._end_alike_on_every_signal(worker)
+    for number in ENDING:
+        signal.raise_signal(number)
+    assert worker.asked == len(ENDING)
