@@ -116,9 +116,20 @@ class LocalStaging:
 
     def _own_directory(self) -> Path:
         with self._guard:
-            if self._own is None or self._own[0] != os.getpid():
+            if not self._owns_directory():
                 self._own = (os.getpid(), *self._claim_directory())
+            assert self._own is not None
             return self._own[1]
+
+    def _owns_directory(self) -> bool:
+        """Not in a process that was forked, nor when somebody cleared the staging."""
+        if self._own is None or self._own[0] != os.getpid():
+            return False
+        _, path, descriptor = self._own
+        if path.is_dir():
+            return True
+        os.close(descriptor)
+        return False
 
     def _claim_directory(self) -> tuple[Path, int]:
         while True:
