@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from httpbucket.config import Settings
+from httpbucket.server.worker import PatientWorker
 
 _settings = Settings.from_environ(os.environ)
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -54,5 +55,6 @@ def post_worker_init(worker: Any) -> None:
     """Start what this process needs besides, once the application is loaded in it."""
     from httpbucket.server import wsgi  # noqa: PLC0415
 
-    worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
+    if isinstance(worker, PatientWorker):
+        worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
     wsgi.duties.start()
