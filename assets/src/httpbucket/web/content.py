@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import BinaryIO
+from urllib.parse import quote
 
 from flask import Response
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -35,9 +37,18 @@ def send_blob(content: BinaryIO, blob: Descriptor, filename: str) -> Response:
     response.headers["Repr-Digest"] = repr_digest(blob)
     response.headers["Cache-Control"] = IMMUTABLE
     response.headers["Content-Security-Policy"] = CONTENT_POLICY
-    response.headers.set("Content-Disposition", "inline", filename=filename)
+    response.headers.set("Content-Disposition", "inline", **_disposition(filename))
     _narrow(response, blob.size)
     return response
+
+
+def _disposition(filename: str) -> dict[str, str]:
+    """The name for browsers, and for those that know only ASCII (RFC 6266, 4.3 and appendix D)."""
+    if filename.isascii():
+        return {"filename": filename}
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    encoded = quote(filename, safe="!#$&+-.^_`|~", errors="replace")
+    return {"filename": plain, "filename*": f"UTF-8''{encoded}"}
 
 
 def _narrow(response: Response, size: int) -> None:
