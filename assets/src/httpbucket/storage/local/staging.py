@@ -117,7 +117,7 @@ class LocalStaging:
     def _own_directory(self) -> Path:
         with self._guard:
             if not self._owns_directory():
-                self._own = (os.getpid(), *self._claim_directory())
+                self._own = (os.getpid(), *claim_directory(self._layout.staging, self._disk))
             assert self._own is not None
             return self._own[1]
 
@@ -131,16 +131,18 @@ class LocalStaging:
         os.close(descriptor)
         return False
 
-    def _claim_directory(self) -> tuple[Path, int]:
-        while True:
-            path = self._layout.staging / f"{os.getpid()}-{secrets.token_hex(4)}"
-            self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
-            with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-                # A sweeper may have come between: then the directory is gone, or about to be.
-                if try_lock(descriptor) and path.exists():
-                    return path, descriptor
-                os.close(descriptor)
+
+def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
+    """A new directory in staging, and the descriptor that locks it against every `sweep`."""
+    while True:
+        path = staging / f"{os.getpid()}-{secrets.token_hex(4)}"
+        # A sweeper may come between any two steps: then the directory is gone, or about to be.
+        with suppress(FileNotFoundError):
+            disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            if try_lock(descriptor) and path.exists():
+                return path, descriptor
+            os.close(descriptor)
 
 
 def _remove_if_dead(path: Path) -> bool:
