@@ -95,5 +95,3 @@ def entries(stores: Stores, directory: str = BOB) -> list[str]:
     """The names in a directory."""
     with stores.replicas.hold([directory]) as directories:
         return sorted(directories.entries(directory))
-
-

@@ -128,9 +128,13 @@ class _Branch:
 
 
 @contextmanager
-def opened_directory(path: Path) -> Iterator[int]:
-    """The directory's descriptor, closed at the end; never one that a symlink leads to."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def opened_directory(path: Path | str, *, below: int | None = None) -> Iterator[int]:
+    """The directory's descriptor, closed at the end; never one that a symlink leads to.
+
+    ``path`` is relative to the open directory ``below`` if that is given.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=below)
     try:
         yield descriptor
     finally:
