@@ -73,19 +73,20 @@ def _make_directories(layout: Layout, disk: Disk) -> None:
 
 
 def _check_linking(layout: Layout, disk: Disk) -> None:
-    """Write, sync and link where blobs and uploads will be; and link a blob that is there."""
+    """Write, sync and link where content will have names; and link a blob that is there."""
     probe = layout.staging / f"probe-{secrets.token_hex(8)}"
-    twin = layout.blobs / probe.name
+    twins = [directory / probe.name for directory in layout.public_directories]
     try:
         disk.write_new(probe, b"probe", BLOB_MODE)
-        disk.link(probe, twin)
-        twin.unlink()
+        for twin in twins:
+            disk.link(probe, twin)
+            twin.unlink()
         probe.unlink()
         kept = next(layout.blobs.glob("??/??/*"), None)
         if kept is not None:
             _link_kept(layout, disk, kept, probe)
     finally:
-        for path in (probe, twin):
+        for path in (probe, *twins):
             path.unlink(missing_ok=True)
 
 
@@ -140,6 +141,11 @@ def _sentence(root: Path, error: OSError) -> str:
             )
         case errno.EROFS:
             return f"ARCHIVE_DIR {root} lies on a read-only file system; name a writable one."
+        case errno.EXDEV:
+            return (
+                f"The directories in ARCHIVE_DIR {root} lie on several file systems, between which "
+                "nothing can be linked; mount all of it as one."
+            )
         case _:
             reason = os.strerror(error.errno or 0)
             return f"ARCHIVE_DIR {root} cannot be used: {reason}; name another directory."
