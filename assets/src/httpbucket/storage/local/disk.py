@@ -17,6 +17,8 @@ _NOT_NOW = {
     *(errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM),
     # Something that is no directory, or leads elsewhere, stands where one of ours should be.
     *(errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    # One of our directories is on another file system than the rest.
+    errno.EXDEV,
 }
 
 

@@ -9,6 +9,7 @@ loss only while nothing was published in that directory since, because every lat
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -200,13 +201,16 @@ class _Held:
         self._announced: Record | None = None
 
     def entries(self, directory: str) -> Collection[str]:
-        with told_as_refusals(), suppress(FileNotFoundError), ExitStack() as opened:
-            descriptor = opened.enter_context(opened_directory(self._layout.replicas))
-            for part in directory.split("/")[1:]:
-                descriptor = opened.enter_context(opened_directory(part, below=descriptor))
-            with os.scandir(descriptor) as found:
-                return [entry.name for entry in found]
-        return ()
+        with told_as_refusals(), ExitStack() as opened:
+            innermost = opened.enter_context(opened_directory(self._layout.replicas.resolve()))
+            try:
+                for part in directory.split("/")[1:]:
+                    innermost = opened.enter_context(opened_directory(part, below=innermost))
+                names = _names_in(innermost)
+            except FileNotFoundError:
+                names = []
+            _require_writable(innermost)
+        return names
 
     def announce(self, record: Record) -> None:
         self._announced = record
@@ -232,6 +236,17 @@ def _directories(record: Record) -> list[str]:
 
 def _digest(directory: str) -> str:
     return hashlib.sha256(directory.encode()).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _names_in(directory: int) -> list[str]:
+    with os.scandir(directory) as found:
+        return [entry.name for entry in found]
+
+
+def _require_writable(directory: int) -> None:
+    """Refuse before anything is recorded what making a replica would be refused after."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _exists(name: str, directory: int) -> bool:
