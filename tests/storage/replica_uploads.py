@@ -95,3 +95,19 @@ def entries(stores: Stores, directory: str = BOB) -> list[str]:
     """The names in a directory."""
     with stores.replicas.hold([directory]) as directories:
         return sorted(directories.entries(directory))
+
+
+def publish_next(stores: Stores, record: Record) -> Record:
+    """Publish a file's upload under the next free number of each of its directories."""
+    with held(stores, record) as directories:
+        numbered = (_numbered(one, directories) for one in record.replicas)
+        record = replace(record, replicas=tuple(numbered))
+        directories.announce(record)
+        stores.records.publish(record)
+        directories.make(record)
+    return record
+
+
+def _numbered(replica: Replica, directories: HeldDirectories) -> Replica:
+    count = sum(MINUTE in name for name in directories.entries(replica.directory))
+    return replace(replica, path=f"{replica.directory}/{name_of(count)}")

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from httpbucket.domain.errors import StorageFull
-from httpbucket.domain.upload import Record
 from httpbucket.wiring import Stores
 from tests.storage.replica_uploads import (
     BOB,
@@ -20,6 +19,7 @@ from tests.storage.replica_uploads import (
     held,
     name_of,
     publish,
+    publish_next,
     tree_upload,
 )
 
@@ -81,17 +81,7 @@ class TestReplicas:
 
     def test_many_threads_number_one_after_another(self, stores: Stores) -> None:
         uploads = [file_upload(stores, number) for number in range(24)]
-
-        def number_and_publish(record: Record) -> None:
-            with held(stores, record) as directories:
-                count = sum(MINUTE in name for name in directories.entries(BOB))
-                name = replace(record.replicas[0], path=f"{BOB}/{name_of(count)}")
-                numbered = replace(record, replicas=(name,))
-                directories.announce(numbered)
-                stores.records.publish(numbered)
-                directories.make(numbered)
-
-        threads = [threading.Thread(target=number_and_publish, args=(one,)) for one in uploads]
+        threads = [threading.Thread(target=publish_next, args=(stores, one)) for one in uploads]
         for thread in threads:
             thread.start()
         for thread in threads:
