@@ -12,6 +12,7 @@ from threading import Barrier
 
 import pytest
 
+from httpbucket.domain.digest import EMPTY
 from tests.live.abilities import command_with_own_mounts
 from tests.live.conftest import ServerFactory
 from tests.live.server import SERVE, LiveServer, digest, wait_until
@@ -29,7 +30,9 @@ def some_bytes(size: int, *, seed: int = 0) -> bytes:
 
 
 def blob_files(server: LiveServer) -> list[Path]:
-    return [path for path in (server.archive / "blob").rglob("*") if path.is_file()]
+    """Every blob but the empty one, which is always there."""
+    files = (path for path in (server.archive / "blob").rglob("*") if path.is_file())
+    return [path for path in files if path.name != EMPTY.hex]
 
 
 def upload_directories(server: LiveServer) -> list[Path]:
