@@ -101,14 +101,15 @@ def _aside(layout: Layout, disk: Disk) -> Iterator[Path]:
 
 
 def _check_linking(layout: Layout, disk: Disk, aside: Path) -> None:
-    """Write, sync and link where blobs and uploads will be; and link a blob that is there."""
+    """Write, sync and link where content will have names; and link a blob that is there."""
     probe = aside / "probe"
-    twin = layout.blobs / f"probe-{secrets.token_hex(8)}"
     disk.write_new(probe, b"probe", BLOB_MODE)
-    try:
-        disk.link(probe, twin)
-    finally:
-        twin.unlink(missing_ok=True)
+    for directory in layout.public_directories:
+        twin = directory / f"probe-{secrets.token_hex(8)}"
+        try:
+            disk.link(probe, twin)
+        finally:
+            twin.unlink(missing_ok=True)
     kept = next(layout.blobs.glob("??/??/*"), None)
     if kept is not None:
         _link_kept(layout, disk, kept, aside / "kept")
@@ -162,6 +163,11 @@ def _sentence(root: Path, error: OSError) -> str:
             )
         case errno.EROFS:
             return f"ARCHIVE_DIR {root} lies on a read-only file system; name a writable one."
+        case errno.EXDEV:
+            return (
+                f"The directories in ARCHIVE_DIR {root} lie on several file systems, between which "
+                "nothing can be linked; mount all of it as one."
+            )
         case _:
             reason = os.strerror(error.errno or 0)
             return f"ARCHIVE_DIR {root} cannot be used: {reason}; name another directory."
