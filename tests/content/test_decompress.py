@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import lzma
 from collections.abc import Callable
@@ -30,6 +31,7 @@ COMPRESSIONS = list(Compression)
 MEBIBYTE = 2**20
 
 
+@functools.lru_cache(maxsize=8)
 def packed(content: bytes, compression: Compression) -> bytes:
     return COMPRESSORS[compression.value](content)
 
@@ -60,8 +62,8 @@ def test_members_in_a_row_are_one_content(compression: Compression) -> None:
 
 
 def test_thousands_of_tiny_members_cost_little(compression: Compression) -> None:
-    content, problems = decompressed(packed(b"x", compression) * 30_000, compression)
-    assert (len(content), problems) == (30_000, [])
+    content, problems = decompressed(packed(b"x", compression) * 5000, compression)
+    assert (len(content), problems) == (5000, [])
 
 
 def test_zeros_between_and_behind_members_are_padding(compression: Compression) -> None:

@@ -45,13 +45,15 @@ def test_exactly_the_limit_is_allowed() -> None:
     assert str(refusal.value) == "The archive file holds more than 2 members (UNPACK_MAX_MEMBERS)."
 
 
-def test_time_is_looked_at_with_every_member_and_every_piece() -> None:
+def test_time_counts_from_first_use_and_is_looked_at_with_every_member_and_piece() -> None:
     clock = Clock()
     budget = Budget(UnpackLimits(max_seconds=5), source_size=1, clock=clock)
-    clock.seconds = 5
+    clock.seconds = 1000
+    budget.check_time()
+    clock.seconds = 1005
     budget.spend(1)
     budget.count_member()
-    clock.seconds = 5.1
+    clock.seconds = 1005.1
     for act in (budget.check_time, budget.count_member, lambda: budget.spend(0)):
         with pytest.raises(LimitExceeded, match="UNPACK_MAX_SECONDS"):
             act()

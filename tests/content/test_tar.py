@@ -219,7 +219,7 @@ def test_devices_fifos_and_parts_of_files_are_left_out_and_told(kind: bytes) -> 
 
 
 def test_a_volume_label_is_no_member() -> None:
-    tree = untarred(tar(tar_member("Backup of 1999", kind=b"V"), tar_member("a", b"x")))
+    tree = untarred(tar(tar_member("Backup of 1999", b"1999", kind=b"V"), tar_member("a", b"x")))
     assert (tree.files, tree.problems) == ({"a": b"x"}, [])
 
 

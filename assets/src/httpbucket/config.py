@@ -117,7 +117,11 @@ class _Reader:
         names = (f"REPLICATE_{number}" for number in range(_MOST_TEMPLATES))
         texts = {name: self._environ.get(name, "").strip() for name in names}
         read = [self.read(name, "", ReplicaTemplate.parse) for name, text in texts.items() if text]
-        beyond = [name for name in self._environ if _beyond_last_template(name)]
+        beyond = [
+            name
+            for name, text in self._environ.items()
+            if _beyond_last_template(name) and text.strip()
+        ]
         self.mistakes += [
             f"{name}: templates are REPLICATE_0 to REPLICATE_10." for name in sorted(beyond)
         ]
@@ -138,6 +142,8 @@ def _root(text: str) -> Path:
 
 def _location(text: str) -> str:
     url = urlsplit(text)
+    if url.query or url.fragment:
+        raise ValueError(f"{text!r} has a ? or #, behind which no path can be added")
     absolute = url.scheme in {"http", "https"} and url.netloc
     local = (url.scheme == "file" or not url.scheme) and url.path.startswith("/")
     if not (absolute or local):
@@ -169,7 +175,7 @@ def _size(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", text) or int(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number above 0")
     return int(text)
 
@@ -182,7 +188,7 @@ def _ports(text: str) -> tuple[int, ...]:
 
 
 def _port(text: str) -> int:
-    if not re.fullmatch(r"\s*\d{1,5}\s*", text) or int(text) > 65535:
+    if not re.fullmatch(r"\s*[0-9]{1,5}\s*", text) or int(text) > 65535:
         raise ValueError(f"{text!r} is not a port from 0 to 65535, or several with commas")
     return int(text)
 

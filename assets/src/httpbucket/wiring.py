@@ -58,12 +58,17 @@ class Services:
     index_gap: threading.Event
 
 
-def open_local(settings: Settings, *, disk: Disk | None = None) -> Stores:
-    """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`."""
+def open_local(
+    settings: Settings, *, disk: Disk | None = None, unnamed_staging: bool = True
+) -> Stores:
+    """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
+
+    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off.
+    """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
-    staging = LocalStaging(layout, disk)
+    staging = LocalStaging(layout, disk, unnamed=unnamed_staging)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
@@ -87,10 +92,11 @@ def build(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     random_bits: Callable[[], int] = lambda: secrets.randbits(64),
+    media_type_of: Callable[[bytes], str] | None = None,
 ) -> Services:
-    """The services on a backend."""
+    """The services on a backend; ``media_type_of`` is libmagic's unless given."""
     index_gap = threading.Event()
-    media_type_of = MediaTypes().of
+    media_type_of = media_type_of or MediaTypes().of
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,

@@ -42,7 +42,8 @@ class UnpackLimits:
 class Budget:
     """Counts what one unpacking uses up; every method raises `LimitExceeded` when it is too much.
 
-    ``source_size`` is the bytes that are read, for the ratio. ``clock`` gives monotonic seconds.
+    ``source_size`` is the bytes that are read, for the ratio. ``clock`` gives monotonic seconds;
+    they count from the first use on, so that waiting for one's turn costs nothing.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Budget:
         self.members = 0
         self.bytes = 0
         self._clock = clock
-        self._deadline = clock() + limits.max_seconds
+        self._deadline: float | None = None
         self._allow(source_size)
 
     def next_stage(self, source_size: int) -> None:
@@ -89,7 +90,10 @@ class Budget:
 
     def check_time(self) -> None:
         """Refuse to go on past the deadline; for work that gives neither bytes nor members."""
-        if self._clock() > self._deadline:
+        now = self._clock()
+        if self._deadline is None:
+            self._deadline = now + self.limits.max_seconds
+        if now > self._deadline:
             allowed = self.limits.max_seconds
             sentence = f"Unpacking took longer than {allowed} seconds"
             raise LimitExceeded("UNPACK_MAX_SECONDS", allowed, sentence)

@@ -57,7 +57,7 @@ class _Walk:
         shared: dict[bytes, bytes] = {}
         while found := self._next_member(Extensions(shared)):
             self.budget.count_member()
-            if found.type != _VOLUME_LABEL and (entry := self._entry(found)):
+            if entry := self._entry(found):
                 yield entry
         if not self.blocks.rest_is_zero():
             sentence = "Bytes behind the end of the tar were ignored."
@@ -77,6 +77,9 @@ class _Walk:
         return None
 
     def _entry(self, found: TarMember) -> Entry | None:
+        if found.type == _VOLUME_LABEL:
+            self.blocks.announce(found.size)
+            return None
         path = self._path(found.name)
         if found.type in _DIRECTORIES or _is_called_a_directory(found):
             return self._directory(path, found)

@@ -224,7 +224,7 @@ class Record:
                     f"the record has format {value['format']}, newer than this program"
                 )
             return cls._from_json(value)
-        except (KeyError, TypeError, AttributeError, BucketError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError, BucketError) as error:
             raise ValueError(f"not a record: {error!r}") from error
 
     @classmethod

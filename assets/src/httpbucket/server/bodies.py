@@ -45,8 +45,10 @@ class Body:
         """Whether all of it was read, or cannot be read."""
         return self._ended
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most ``size``; empty at the end."""
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, at most ``size``; empty at the end. All that is left without a size."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(_PIECE), b""))
         return self._checked(self._source.read, size)
 
     def readline(self, size: int = -1) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
@@ -18,11 +17,20 @@ CLOCK_ALLOWANCE = timedelta(days=2)
 
 
 def add_to_index(record: Record, *, trees: TreeStore, index: Index) -> None:
-    """Have the index take in an upload, with the members of its tree."""
-    with ExitStack() as stack:
-        digest = record.manifest
-        manifest = stack.enter_context(trees.load(digest)) if digest else None
-        index.add(record, manifest)
+    """Have the index take in an upload with its tree.
+
+    A tree that cannot be read is left out, and told in the log: what was uploaded is known still.
+    """
+    digest = record.manifest
+    if digest is None:
+        index.add(record, None)
+        return
+    try:
+        with trees.load(digest) as manifest:
+            index.add(record, manifest)
+    except (ValueError, BlobNotFound) as error:
+        logger.error("The tree of upload %s is left out of the index: %s", record.id, error)
+        index.add(record, None)
 
 
 class Reindex:
@@ -64,5 +72,5 @@ class Reindex:
             add_to_index(self._records.load(upload), trees=self._trees, index=self._index)
         except UploadNotFound:
             logger.info("Upload %s went while the index was catching up.", upload)
-        except (ValueError, BlobNotFound) as error:
+        except ValueError as error:
             logger.error("Upload %s is left out of the index: %s", upload, error)

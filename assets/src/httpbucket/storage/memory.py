@@ -175,11 +175,13 @@ class MemoryIndex:
         pass
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
-        for named in record.named_blobs():
+        # Read to its end first, because a manifest may turn out to be damaged.
+        entries = list(manifest.entries) if manifest else []
+        members = (
+            NamedBlob(entry.path.rpartition("/")[2], entry.blob) for entry in entries if entry.blob
+        )
+        for named in (*record.named_blobs(), *members):
             self._add(named)
-        for entry in manifest.entries if manifest else ():
-            if entry.blob:
-                self._add(NamedBlob(entry.path.rpartition("/")[2], entry.blob))
         for blob in record.sources():
             self._unpacked[blob].append(record.id)
         self._uploads.add(record.id)

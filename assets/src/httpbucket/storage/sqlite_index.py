@@ -14,8 +14,9 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ INDEX_MODE = 0o600
 
 #: How long a writer waits for another. Writes take well under a millisecond each.
 BUSY_SECONDS = 20
+
+#: How long a start looks for damage. A gigabyte takes several seconds.
+CHECK_SECONDS = 0.3
+
+# A file beside the index, which tells the next start that it was found to be damaged.
+_DAMAGED = ".damaged"
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -71,16 +78,24 @@ class SqliteIndex:
 
     def prepare(self) -> None:
         try:
-            self.is_complete()
+            with self._told_as_not_ready():
+                _check(self._connection())
         except IndexNotReady as error:
             if not _is_unusable(error.__cause__):
                 raise
             self.close()
-            aside = self._path.with_name(f"{self._path.name}.unusable")
-            self._path.replace(aside)
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            logger.warning("The index cannot be used (%s); it is moved to %s.", error, aside.name)
+            self._move_aside(error)
+        else:
+            if self._damaged.exists():
+                self.close()
+                self._move_aside("damage was met while serving")
+
+    def _move_aside(self, reason: object) -> None:
+        aside = self._beside(".unusable")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm", _DAMAGED):
+            self._beside(suffix).unlink(missing_ok=True)
+        logger.warning("The index cannot be used (%s); it is moved to %s.", reason, aside.name)
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
         with self._writing() as connection:
@@ -149,12 +164,12 @@ class SqliteIndex:
             connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
     def _rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
-        with _told_as_not_ready():
+        with self._told_as_not_ready():
             return self._connection().execute(question, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with _told_as_not_ready():
+        with self._told_as_not_ready():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -163,6 +178,23 @@ class SqliteIndex:
                 connection.rollback()
                 raise
             connection.commit()
+
+    @contextmanager
+    def _told_as_not_ready(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                with suppress(OSError):
+                    self._damaged.touch(INDEX_MODE)
+            raise IndexNotReady(f"The index cannot answer now ({error}).") from error
+
+    @property
+    def _damaged(self) -> Path:
+        return self._beside(_DAMAGED)
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(self._path.name + suffix)
 
     def _connection(self) -> sqlite3.Connection:
         if getattr(self._local, "process", None) != os.getpid():
@@ -175,7 +207,7 @@ class SqliteIndex:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -189,19 +221,51 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def _told_as_not_ready() -> Iterator[None]:
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Waits by itself: SQLite does not, when two connections change the journal of a new file."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Look for damage for a while; what a large index hides longer is met while serving."""
+    deadline = time.monotonic() + CHECK_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        yield
-    except sqlite3.Error as error:
-        raise IndexNotReady(f"The index cannot answer now ({error}).") from error
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if _primary_code(error) != sqlite3.SQLITE_INTERRUPT:
+            raise
+    else:
+        if answer != "ok":
+            raise _Damaged(answer)
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """The file is an index whose pages contradict each other."""
 
 
 def _is_unusable(error: BaseException | None) -> bool:
     """Whether the file is no database, a damaged one, or one of another schema; not just busy."""
-    code = getattr(error, "sqlite_errorcode", None)
-    damaged = code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
-    return damaged or isinstance(error, sqlite3.NotSupportedError)
+    return _is_damage(error) or isinstance(error, sqlite3.NotSupportedError | _Damaged)
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    return _primary_code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+def _primary_code(error: BaseException | None) -> int:
+    """The result code without its extension (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
@@ -216,7 +280,8 @@ def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
             blob.size,
             blob.crc32,
             blob.media_type,
-            named.name,
+            # A name may hold what was never Unicode; SQLite's text may not.
+            named.name.encode(errors="replace").decode(),
             ",".join(digest.algorithm for digest in aliases),
             b"".join(digest.value for digest in aliases),
         ),

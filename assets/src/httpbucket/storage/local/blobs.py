@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,59 +18,9 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
-_SHA256_DIGITS = 64
+logger = logging.getLogger(__name__)
 
-
-class LocalBlobBatch:
-    """New contents wait under their final name in a staging directory, until all are synced."""
-
-    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
-        self._layout = layout
-        self._disk = disk
-        with told_as_refusals():
-            self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
-        self._waiting: set[str] = set()
-
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
-        if self._is_new(digest):
-            with told_as_refusals():
-                path = self._directory / digest.hex
-                self._disk.write_new(path, content, BLOB_MODE, sync=False)
-            self._waiting.add(digest.hex)
-
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
-        if self._is_new(digest):
-            with told_as_refusals():
-                staged.make_readable()
-                staged.link(self._directory / digest.hex)
-            self._waiting.add(digest.hex)
-        staged.discard()
-
-    def keep(self) -> None:
-        with told_as_refusals():
-            self._disk.sync_everything(self._directory)
-            for name in self._waiting:
-                self._link(sha256(name))
-            self._disk.sync_everything(self._layout.blobs)
-        self.discard()
-
-    def discard(self) -> None:
-        shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _is_new(self, digest: Digest) -> bool:
-        return digest.hex not in self._waiting and not self._layout.blob(digest).exists()
-
-    def _link(self, digest: Digest) -> None:
-        path = self._layout.blob(digest)
-        waiting = self._directory / digest.hex
-        try:
-            _is_first(lambda target: self._disk.link(waiting, target), path)
-        except FileNotFoundError:
-            for directory in (path.parent.parent, path.parent):
-                with suppress(FileExistsError):
-                    self._disk.make_directory(directory, PUBLIC_DIRECTORY_MODE)
-            _is_first(lambda target: self._disk.link(waiting, target), path)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LocalBlobStore:
@@ -78,17 +30,22 @@ class LocalBlobStore:
         self._layout = layout
         self._disk = disk
         self._staging = staging
+        self._names = _Names(layout, disk)
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
-        path = self._layout.blob(digest)
         with told_as_refusals():
-            is_new = self.size(digest) != staged.size and self._seal_and_link(staged, path)
+            is_new = self._names.size(digest) != staged.size
+            if is_new:
+                staged.seal()
+                is_new = self._names.take(digest, staged.size, staged.link, sync=True)
             # Also when it was there: who linked it may not have come to syncing the directory.
-            self._ensure_parent(path)
-            self._disk.sync_directory(path.parent)
+            self._names.sync(digest)
         staged.discard()
         return is_new
+
+    def batch(self) -> BlobBatch:
+        return LocalBlobBatch(self._disk, self._staging, self._names)
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -98,14 +55,12 @@ class LocalBlobStore:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
 
     def size(self, digest: Digest) -> int | None:
-        try:
-            return self._layout.blob(digest).stat().st_size
-        except FileNotFoundError:
-            return None
+        with told_as_refusals():
+            return self._names.size(digest)
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):
-            if len(path.name) == _SHA256_DIGITS:
+            if _SHA256.fullmatch(path.name):
                 yield sha256(path.name)
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -113,32 +68,107 @@ class LocalBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), told_as_refusals():
             status = self._layout.blob(digest).stat()
             return status.st_nlink > 1 if status.st_size else None
         return False
 
-    def batch(self) -> BlobBatch:
-        return LocalBlobBatch(self._layout, self._disk, self._staging)
 
-    def _seal_and_link(self, staged: LocalStagedFile, path: Path) -> bool:
-        staged.seal()
-        self._ensure_parent(path)
+class LocalBlobBatch:
+    """New contents wait under their final name in a staging directory, until all are synced."""
+
+    def __init__(self, disk: Disk, staging: LocalStaging, names: _Names) -> None:
+        self._disk = disk
+        self._names = names
+        with told_as_refusals():
+            self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
+        self._waiting: dict[str, int] = {}
+
+    def add_bytes(self, content: bytes, digest: Digest) -> None:
+        with told_as_refusals():
+            if self._is_new(digest, len(content)):
+                path = self._directory / digest.hex
+                self._disk.write_new(path, content, BLOB_MODE, sync=False)
+                self._waiting[digest.hex] = len(content)
+
+    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+        assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
+        with told_as_refusals():
+            if self._is_new(digest, staged.size):
+                staged.make_readable()
+                staged.link(self._directory / digest.hex)
+                self._waiting[digest.hex] = staged.size
+        staged.discard()
+
+    def keep(self) -> None:
+        with told_as_refusals():
+            self._disk.sync_everything(self._directory)
+            for name, size in self._waiting.items():
+                self._take(name, size)
+            self._disk.sync_everything(self._directory)
+        self.discard()
+
+    def discard(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _is_new(self, digest: Digest, size: int) -> bool:
+        return digest.hex not in self._waiting and self._names.size(digest) != size
+
+    def _take(self, name: str, size: int) -> None:
+        source = self._directory / name
+        link = lambda target: self._disk.link(source, target)  # noqa: E731
+        self._names.take(sha256(name), size, link, sync=False)
+
+
+class _Names:
+    """The names of blobs. Who is first to take one has it; what cannot be the blob goes."""
+
+    def __init__(self, layout: Layout, disk: Disk) -> None:
+        self._layout = layout
+        self._disk = disk
+
+    def size(self, digest: Digest) -> int | None:
+        """The size of what bears the name."""
         try:
-            return _is_first(staged.link, path)
+            return self._layout.blob(digest).stat().st_size
         except FileNotFoundError:
+            return None
+
+    def take(self, digest: Digest, size: int, link: Callable[[Path], None], *, sync: bool) -> bool:
+        """Give the blob's name by ``link``; False when somebody was faster with the same bytes.
+
+        With ``sync`` directories that are made for it last; without, the caller syncs all at once.
+        """
+        path = self._layout.blob(digest)
+        try:
+            return self._link(path, size, link)
+        except FileNotFoundError:
+            self._make_parents(path, sync=sync)
+            return self._link(path, size, link)
+
+    def sync(self, digest: Digest) -> None:
+        """Return when the name would survive power loss."""
+        parent = self._layout.blob(digest).parent
+        self._disk.ensure_directory(parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
+        self._disk.sync_directory(parent)
+
+    def _link(self, path: Path, size: int, link: Callable[[Path], None]) -> bool:
+        try:
+            link(path)
+        except FileExistsError:
+            if path.stat().st_size == size:
+                return False
+            logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
+            self._disk.rename(path, self._layout.quarantine / path.name)
+            link(path)
+        return True
+
+    def _make_parents(self, path: Path, *, sync: bool) -> None:
+        if sync:
             self._disk.forget_directory(path.parent)
-            self._ensure_parent(path)
-            return _is_first(staged.link, path)
-
-    def _ensure_parent(self, path: Path) -> None:
-        self._disk.ensure_directory(path.parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
-
-
-def _is_first(link: Callable[[Path], None], path: Path) -> bool:
-    """Link the name; False when somebody was faster, whose bytes are the same."""
-    try:
-        link(path)
-    except FileExistsError:
-        return False
-    return True
+            mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
+            self._disk.ensure_directory(path.parent, mode, below=blobs)
+            return
+        for directory in (path.parent.parent, path.parent):
+            with suppress(FileExistsError):
+                self._disk.make_directory(directory, PUBLIC_DIRECTORY_MODE)

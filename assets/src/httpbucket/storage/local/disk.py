@@ -30,7 +30,7 @@ def told_as_refusals() -> Iterator[None]:
             raise StorageFull("The store has no room for this upload.") from error
         if error.errno in _NOT_NOW:
             reason = os.strerror(error.errno or 0).lower()
-            raise StorageUnavailable(f"The store cannot be written now: {reason}.") from error
+            raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
         raise
 
 

@@ -76,6 +76,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def quarantine(self) -> Path:
+        return self.private / "quarantine"
+
+    @property
     def index(self) -> Path:
         return self.private / "index.sqlite3"
 

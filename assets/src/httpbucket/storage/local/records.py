@@ -97,6 +97,10 @@ class LocalRecords:
 
 
 def _ids_in(day: Path) -> Iterator[UploadId]:
-    for path in sorted(day.iterdir()):
+    """The uploads of a day; what else somebody put there is passed over."""
+    names: list[str] = []
+    with suppress(NotADirectoryError, FileNotFoundError):
+        names = sorted(path.name for path in day.iterdir())
+    for name in names:
         with suppress(UploadNotFound):
-            yield UploadId.parse(path.name)
+            yield UploadId.parse(name)

@@ -1,0 +1,68 @@
+"""Every backend behind the ports, and what lies in its staging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from httpbucket.config import Settings
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.memory import (
+    MemoryBlobStore,
+    MemoryIndex,
+    MemoryRecords,
+    MemoryReplicas,
+    MemoryStaging,
+)
+from httpbucket.storage.trees import BlobTreeStore
+from httpbucket.wiring import Stores, open_local
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend's parts; ``staged`` names what is on its way in, in this process or on disk."""
+
+    stores: Stores
+    staged: Callable[[], list[str]]
+
+
+def memory_backend() -> Backend:
+    """Everything in memory."""
+    staging, blobs = MemoryStaging(), MemoryBlobStore()
+    stores = Stores(
+        staging=staging,
+        blobs=blobs,
+        trees=BlobTreeStore(blobs),
+        records=MemoryRecords(),
+        replicas=MemoryReplicas(),
+        index=MemoryIndex(),
+        only_one=lambda duty: nullcontext(True),
+    )
+    return Backend(stores, lambda: [repr(staged) for staged in staging.staged])
+
+
+def local_backend(root: Path, *, unnamed: bool = True, disk: Disk | None = None) -> Backend:
+    """A store below ``root``; staged files have a name unless ``unnamed``."""
+    layout, disk = Layout(root), disk or Disk()
+    settings = Settings.from_environ({"ARCHIVE_DIR": str(root)})
+    stores = open_local(settings, disk=disk, unnamed_staging=unnamed)
+    return Backend(stores, lambda: staged_on_disk(layout))
+
+
+def staged_on_disk(layout: Layout) -> list[str]:
+    """What is staged: files and directories of processes, and this one's unnamed files."""
+    named = [str(path.relative_to(layout.staging)) for path in layout.staging.glob("*/*")]
+    loose = [path.name for path in layout.staging.iterdir() if not path.is_dir()]
+    return named + loose + _unnamed_files(layout.staging.resolve())
+
+
+def _unnamed_files(directory: Path) -> list[str]:
+    files = []
+    for entry in Path("/proc/self/fd").iterdir():
+        # The listing's own descriptor is closed by now.
+        with suppress(FileNotFoundError):
+            files.append(str(entry.readlink()))
+    return [file for file in files if file.startswith(f"{directory}/#")]

@@ -1,0 +1,70 @@
+"""Small values that tests of several packages need: descriptors, ids and records of contents."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.manifest import ManifestEntry, ManifestHeader, manifest_lines
+from httpbucket.domain.upload import NamedBlob, Record, Tree, UploadId
+from httpbucket.storage.base import StagedFile, Staging
+from httpbucket.wiring import Stores
+
+NOW = datetime(2026, 11, 21, 14, 32, 5, 812000, tzinfo=UTC)
+DIGESTS = ("md5", "sha256", "sha512")
+
+
+def identity(content: bytes) -> Digest:
+    """The SHA-256 of a content."""
+    return sha256(hashlib.sha256(content).hexdigest())
+
+
+def descriptor(content: bytes, *, algorithms: Sequence[str] = DIGESTS) -> Descriptor:
+    """What ingest would find out about a content."""
+    digests = {name: hashlib.new(name, content).hexdigest() for name in algorithms}
+    return Descriptor(
+        digests | {"sha256": identity(content).hex}, len(content), zlib.crc32(content), "text/plain"
+    )
+
+
+def upload_id(number: int = 0, *, days: int = 0) -> UploadId:
+    """An id of its own for each number, so many days after `NOW`."""
+    return UploadId.new(NOW + timedelta(days=days), number)
+
+
+def record_of(
+    blob: Descriptor, *, number: int = 0, days: int = 0, name: str = "results.xml"
+) -> Record:
+    """The record of an upload of ``blob``."""
+    return Record(upload_id(number, days=days), NOW + timedelta(days=days), NamedBlob(name, blob))
+
+
+def stage(staging: Staging, content: bytes) -> StagedFile:
+    """A staged file that holds ``content``."""
+    staged = staging.create()
+    staged.write(content)
+    return staged
+
+
+def keep(stores: Stores, content: bytes) -> Descriptor:
+    """Keep a content as a blob, and describe it."""
+    stores.blobs.keep(stage(stores.staging, content), identity(content))
+    return descriptor(content)
+
+
+def keep_upload(stores: Stores, content: bytes, *, number: int = 0, days: int = 0) -> Record:
+    """Keep a content and publish its record, without telling the index."""
+    record = record_of(keep(stores, content), number=number, days=days)
+    stores.records.publish(record)
+    return record
+
+
+def tree_of(source: bytes, members: Sequence[ManifestEntry]) -> tuple[Tree, bytes]:
+    """A tree that ``source`` unpacks to, and its manifest's bytes."""
+    header = ManifestHeader(source=identity(source), unpacker="1")
+    manifest = b"".join(manifest_lines(header, members))
+    return Tree("results", descriptor(manifest), len(members), 0), manifest

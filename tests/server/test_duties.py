@@ -1,0 +1,161 @@
+"""The duties complete the index, one process at a time, and read again what a gap may hide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from httpbucket.config import Settings
+from httpbucket.domain.errors import IndexNotReady
+from httpbucket.server import startup
+from httpbucket.server.duties import Duties
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.memory import MemoryIndex
+from httpbucket.wiring import Services, Stores, build
+from tests.backends import local_backend, memory_backend, staged_on_disk
+from tests.examples import NOW, identity, keep_upload, stage
+from tests.processes import waiting_child
+
+SETTINGS = Settings.from_environ({})
+
+
+@pytest.fixture
+def stores() -> Stores:
+    return memory_backend().stores
+
+
+def services_of(stores: Stores) -> Services:
+    return build(SETTINGS, stores, now=lambda: NOW)
+
+
+class Broken(MemoryIndex):
+    """An index that can do nothing."""
+
+    def prepare(self) -> None:
+        raise IndexNotReady("not now")
+
+    def is_complete(self) -> bool:
+        raise IndexNotReady("not now")
+
+
+@contextmanager
+def held_by_another(duty: str) -> Iterator[bool]:
+    yield False
+
+
+class TestCompletingTheIndex:
+    def test_an_incomplete_index_is_completed(self, stores: Stores) -> None:
+        keep_upload(stores, b"content")
+        duties = Duties(stores, services_of(stores))
+        assert duties.complete_index() is True
+        assert stores.index.is_complete() is True
+        assert stores.index.find(identity(b"content")) == (identity(b"content"),)
+
+    def test_a_complete_index_is_left_alone(self, stores: Stores) -> None:
+        stores.index.mark_complete(agreed_day="")
+        record = keep_upload(stores, b"content")
+        assert Duties(stores, services_of(stores)).complete_index() is True
+        assert stores.index.has_upload(record.id) is False
+
+    def test_a_gap_is_closed_however_complete_the_index_says_it_is(self, stores: Stores) -> None:
+        stores.index.mark_complete(agreed_day="")
+        record = keep_upload(stores, b"content")
+        services = services_of(stores)
+        services.index_gap.set()
+        assert Duties(stores, services).complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+        assert stores.index.is_complete() is True
+        assert services.index_gap.is_set() is False
+
+    def test_what_another_process_is_doing_is_left_to_it(self, stores: Stores) -> None:
+        record = keep_upload(stores, b"content")
+        stores = replace(stores, only_one=held_by_another)
+        assert Duties(stores, services_of(stores)).complete_index() is False
+        assert stores.index.has_upload(record.id) is False
+        assert stores.index.is_complete() is False
+
+    def test_an_own_gap_is_remembered_while_another_process_reads(self, stores: Stores) -> None:
+        record = keep_upload(stores, b"content")
+        stores.index.mark_complete(agreed_day="")
+        others = replace(stores, only_one=held_by_another)
+        services = services_of(stores)
+        services.index_gap.set()
+        duties = Duties(others, services)
+        assert duties.complete_index() is False
+        stores.index.mark_complete(agreed_day="")
+        assert duties.complete_index() is False
+        duties._stores = stores
+        assert duties.complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+
+    def test_it_stops_between_two_records_when_told(self, stores: Stores) -> None:
+        keep_upload(stores, b"content")
+        duties = Duties(stores, services_of(stores))
+        duties.stop()
+        assert duties.complete_index() is False
+        assert stores.index.is_complete() is False
+
+    def test_an_index_that_fails_is_tried_again(self, stores: Stores) -> None:
+        broken = replace(stores, index=Broken())
+        assert Duties(broken, services_of(broken))._try_to_complete_index() is False
+
+
+class TestStarting:
+    def test_a_start_completes_the_index(self, stores: Stores) -> None:
+        keep_upload(stores, b"content")
+        stores.index.mark_complete(agreed_day="")
+        startup.prepare(stores, services_of(stores))
+        assert stores.index.find(identity(b"content")) == (identity(b"content"),)
+        assert stores.index.is_complete() is True
+
+    def test_a_start_does_not_wait_for_an_index_that_fails(self, stores: Stores) -> None:
+        broken = replace(stores, index=Broken())
+        startup.prepare(broken, services_of(broken))
+
+    def test_a_start_removes_what_killed_processes_left(self, tmp_path: Path) -> None:
+        layout = Layout(tmp_path / "store")
+        killed = local_backend(layout.root, unnamed=False).stores
+        with waiting_child(lambda: stage(killed.staging, b"half a file")):
+            pass
+        stores = local_backend(layout.root).stores
+        startup.prepare(stores, services_of(stores))
+        assert staged_on_disk(layout) == []
+
+    def test_deleting_the_index_changes_no_answer_after_the_next_start(
+        self, tmp_path: Path
+    ) -> None:
+        layout = Layout(tmp_path / "store")
+        stores = local_backend(layout.root).stores
+        record = keep_upload(stores, b"content")
+        startup.prepare(stores, services_of(stores))
+        answers = {
+            digest: stores.index.find(digest) for digest in record.uploaded.blob.all_digests()
+        }
+        stores.index.close()
+        for path in layout.private.glob("index.sqlite3*"):
+            path.unlink()
+        again = local_backend(layout.root).stores
+        startup.prepare(again, services_of(again))
+        assert {digest: again.index.find(digest) for digest in answers} == answers
+        assert set(answers.values()) == {(identity(b"content"),)}
+        again.index.close()
+
+    @pytest.mark.parametrize(
+        ("environ", "warnings"),
+        [
+            ({"ARCHIVE_DIR": "/tmp/bucket"}, ["may be emptied"]),
+            ({"ARCHIVE_DIR": "/srv/bucket", "FSYNC": "off"}, ["FSYNC is off"]),
+            ({"ARCHIVE_DIR": "/tmpfoo"}, []),
+        ],
+    )
+    def test_a_start_warns_of_what_is_not_safe(
+        self, caplog: pytest.LogCaptureFixture, environ: dict[str, str], warnings: list[str]
+    ) -> None:
+        startup.warn(Settings.from_environ(environ))
+        assert len(caplog.messages) == len(warnings)
+        for message, words in zip(caplog.messages, warnings, strict=True):
+            assert words in message

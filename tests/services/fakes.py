@@ -1,0 +1,70 @@
+"""Ports that write down what they are asked to do, and can refuse it."""
+
+from __future__ import annotations
+
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import BucketError
+from httpbucket.domain.upload import Record
+from httpbucket.storage.base import Manifest, StagedFile
+from httpbucket.storage.memory import MemoryBlobStore, MemoryIndex, MemoryRecords
+
+
+class Journal:
+    """The order in which things were done; ``refusals`` maps a step to what it raises."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.refusals: dict[str, BucketError] = {}
+
+    def note(self, step: str) -> None:
+        """Write the step down, or raise its refusal."""
+        self.steps.append(step)
+        if step in self.refusals:
+            raise self.refusals[step]
+
+
+class RecordingBlobStore(MemoryBlobStore):
+    """Blobs in memory."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def keep(self, staged: StagedFile, digest: Digest) -> bool:
+        self._journal.note("keep blob")
+        return super().keep(staged, digest)
+
+
+class RecordingRecords(MemoryRecords):
+    """Records in memory."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def publish(self, record: Record) -> None:
+        self._journal.note("publish record")
+        super().publish(record)
+
+
+class RecordingIndex(MemoryIndex):
+    """An index in memory; ``refuse`` makes it answer nothing."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+        self.refusal: BucketError | None = None
+
+    def add(self, record: Record, manifest: Manifest | None) -> None:
+        self._journal.note("add to index")
+        super().add(record, manifest)
+
+    def find(self, digest: Digest) -> tuple[Digest, ...]:
+        if self.refusal:
+            raise self.refusal
+        return super().find(digest)
+
+    def is_complete(self) -> bool:
+        if self.refusal:
+            raise self.refusal
+        return super().is_complete()

@@ -1,0 +1,198 @@
+"""Ingest keeps in the order that its promise needs, and leaves nothing of what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+
+from httpbucket.config import Settings
+from httpbucket.domain.errors import (
+    EmptyFilename,
+    IndexNotReady,
+    StorageFull,
+    StorageUnavailable,
+    TooLarge,
+)
+from httpbucket.domain.upload import Receipt
+from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
+from httpbucket.storage.trees import BlobTreeStore
+from httpbucket.wiring import Stores, build
+from tests.examples import DIGESTS, NOW, descriptor, upload_id
+from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
+
+LIMIT = 1000
+
+
+class Bench:
+    """Ingest on recording ports."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.staging = MemoryStaging()
+        self.blobs = RecordingBlobStore(self.journal)
+        self.records = RecordingRecords(self.journal)
+        self.index = RecordingIndex(self.journal)
+        stores = Stores(
+            staging=self.staging,
+            blobs=self.blobs,
+            trees=BlobTreeStore(self.blobs),
+            records=self.records,
+            replicas=MemoryReplicas(),
+            index=self.index,
+            only_one=lambda duty: nullcontext(True),
+        )
+        settings = {"DIGESTS": ",".join(DIGESTS), "MAX_CONTENT_LENGTH": str(LIMIT)}
+        services = build(
+            Settings.from_environ(settings),
+            stores,
+            media_type_of=lambda head: "text/plain",
+            now=lambda: NOW,
+            random_bits=lambda: 7,
+        )
+        self.ingest = services.ingest
+        self.has_gap = services.index_gap.is_set
+
+    def upload(self, content: bytes, filename: str | None = "results.xml") -> Receipt:
+        """An act of one file."""
+        act = self.ingest.begin()
+        try:
+            incoming = act.new_file()
+            incoming.write(content)
+            return self.ingest.keep(incoming, filename)
+        finally:
+            act.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    assert bench.staging.staged == set()
+
+
+class TestKeeping:
+    def test_the_content_comes_first_then_the_record_then_the_index(self, bench: Bench) -> None:
+        bench.upload(b"content")
+        assert bench.journal.steps == ["keep blob", "publish record", "add to index"]
+
+    def test_the_record_says_what_came(self, bench: Bench) -> None:
+        record = bench.upload(b"content").record
+        assert record.id == upload_id(7)
+        assert record.received == NOW
+        assert record.uploaded.name == "results.xml"
+        assert record.uploaded.blob == descriptor(b"content")
+        assert bench.records.load(record.id) == record
+
+    def test_an_empty_file_is_kept(self, bench: Bench) -> None:
+        assert bench.upload(b"").record.uploaded.blob == descriptor(b"")
+
+    def test_content_that_is_known_is_recorded_again(self, bench: Bench) -> None:
+        bench.upload(b"content")
+        again = bench.upload(b"content", "other.xml")
+        assert bench.journal.steps.count("publish record") == 2
+        assert any(line.startswith("Known already as sha256:") for line in again.log)
+
+    def test_the_log_tells_each_step(self, bench: Bench) -> None:
+        blob = descriptor(b"content")
+        assert bench.upload(b"content").log == (
+            "Received 'results.xml': 7 B, text/plain.",
+            f"Kept as {blob.sha256}.",
+            f"Recorded as upload {upload_id(7)}.",
+        )
+
+    def test_the_log_tells_when_the_name_was_changed(self, bench: Bench) -> None:
+        log = bench.upload(b"content", "../../etc/passwd").log
+        assert "The name '../../etc/passwd' was changed to 'passwd'." in log
+
+    def test_a_long_name_is_not_told_at_length(self, bench: Bench) -> None:
+        assert max(map(len, bench.upload(b"content", "n" * 100_000).log)) < 500
+
+    def test_the_media_type_is_told_by_the_first_bytes(self) -> None:
+        heads: list[bytes] = []
+        bench = Bench()
+        incoming = (act := bench.ingest.begin()).new_file()
+        for piece in (b"a" * 300, b"b" * 300):
+            incoming.write(piece)
+        incoming.describe(lambda head: heads.append(head) or "text/plain")  # type: ignore[func-returns-value]
+        act.close()
+        assert heads == [b"a" * 300 + b"b" * 300]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize("filename", [None, ""])
+    def test_a_file_without_a_name_is_not_kept(self, bench: Bench, filename: str | None) -> None:
+        with pytest.raises(EmptyFilename):
+            bench.upload(b"content", filename)
+        assert bench.journal.steps == []
+
+    def test_without_room_for_the_content_nothing_is_recorded(self, bench: Bench) -> None:
+        bench.journal.refusals["keep blob"] = StorageFull("no room")
+        with pytest.raises(StorageFull):
+            bench.upload(b"content")
+        assert bench.journal.steps == ["keep blob"]
+        assert list(bench.records.ids()) == []
+
+    def test_without_a_record_the_index_is_not_told(self, bench: Bench) -> None:
+        bench.journal.refusals["publish record"] = StorageUnavailable("not now")
+        with pytest.raises(StorageUnavailable):
+            bench.upload(b"content")
+        assert bench.journal.steps == ["keep blob", "publish record"]
+        assert bench.index.find(descriptor(b"content").sha256) == ()
+
+    def test_an_index_that_fails_is_no_reason_to_refuse(self, bench: Bench) -> None:
+        bench.journal.refusals["add to index"] = IndexNotReady("not now")
+        record = bench.upload(b"content").record
+        assert bench.records.load(record.id) == record
+        assert bench.has_gap()
+
+    def test_an_index_that_works_leaves_no_gap(self, bench: Bench) -> None:
+        bench.upload(b"content")
+        assert not bench.has_gap()
+
+
+class TestActs:
+    def test_a_file_of_exactly_the_limit_is_taken(self, bench: Bench) -> None:
+        assert bench.upload(b"x" * LIMIT).record.uploaded.blob.size == LIMIT
+
+    def test_one_byte_over_the_limit_is_refused(self, bench: Bench) -> None:
+        with pytest.raises(TooLarge) as raised:
+            bench.upload(b"x" * (LIMIT + 1))
+        assert raised.value.detail == {"max_content_length": LIMIT}
+        assert bench.journal.steps == []
+
+    def test_the_files_of_an_act_share_the_limit(self, bench: Bench) -> None:
+        act = bench.ingest.begin()
+        act.new_file().write(b"x" * (LIMIT - 1))
+        second = act.new_file()
+        second.write(b"x")
+        with pytest.raises(TooLarge):
+            second.write(b"x")
+        act.close()
+
+    def test_an_announced_size_over_the_limit_is_refused_before_anything(
+        self, bench: Bench
+    ) -> None:
+        act = bench.ingest.begin()
+        act.expect(LIMIT)
+        with pytest.raises(TooLarge):
+            act.expect(LIMIT + 1)
+
+    def test_the_end_of_an_act_forgets_what_was_not_kept(self, bench: Bench) -> None:
+        act = bench.ingest.begin()
+        for _ in range(3):
+            act.new_file().write(b"unwanted")
+        assert len(bench.staging.staged) == 3
+        act.close()
+        act.close()
+        assert bench.staging.staged == set()
+
+    def test_what_came_can_be_read_before_it_is_kept(self, bench: Bench) -> None:
+        act = bench.ingest.begin()
+        incoming = act.new_file()
+        assert incoming.write(b"content") == 7
+        assert incoming.seek(0) == 0
+        with incoming.open() as reader:
+            assert reader.read() == b"content"
+        act.close()

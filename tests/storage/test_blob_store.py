@@ -1,0 +1,75 @@
+"""The contract of `BlobStore`, on every backend."""
+
+import pytest
+
+from httpbucket.domain.errors import BlobNotFound
+from httpbucket.wiring import Stores
+from tests.backends import Backend
+from tests.examples import identity, keep, keep_upload, stage
+
+CONTENT = b"some content"
+
+
+class TestBlobStore:
+    def test_a_kept_blob_is_read_under_its_name(self, stores: Stores) -> None:
+        assert stores.blobs.keep(stage(stores.staging, CONTENT), identity(CONTENT)) is True
+        with stores.blobs.open(identity(CONTENT)) as reader:
+            assert reader.read() == CONTENT
+            reader.seek(5)
+            assert reader.read(3) == b"con"
+
+    def test_keeping_uses_the_staged_file_up(self, backend: Backend) -> None:
+        staged = stage(backend.stores.staging, CONTENT)
+        backend.stores.blobs.keep(staged, identity(CONTENT))
+        assert backend.staged() == []
+        staged.discard()
+        with backend.stores.blobs.open(identity(CONTENT)) as reader:
+            assert reader.read() == CONTENT
+
+    def test_a_blob_that_is_there_is_not_kept_again(self, backend: Backend) -> None:
+        keep(backend.stores, CONTENT)
+        again = stage(backend.stores.staging, CONTENT)
+        assert backend.stores.blobs.keep(again, identity(CONTENT)) is False
+        assert backend.staged() == []
+        assert list(backend.stores.blobs.digests()) == [identity(CONTENT)]
+
+    def test_the_empty_content_is_a_blob_as_any_other(self, stores: Stores) -> None:
+        assert stores.blobs.keep(stores.staging.create(), identity(b"")) is True
+        assert stores.blobs.keep(stores.staging.create(), identity(b"")) is False
+        with stores.blobs.open(identity(b"")) as reader:
+            assert reader.read() == b""
+        assert stores.blobs.size(identity(b"")) == 0
+
+    def test_an_unknown_blob_is_told_as_such(self, stores: Stores) -> None:
+        with pytest.raises(BlobNotFound):
+            stores.blobs.open(identity(CONTENT))
+        assert stores.blobs.size(identity(CONTENT)) is None
+        assert list(stores.blobs.digests()) == []
+
+    def test_sizes_are_bytes(self, stores: Stores) -> None:
+        keep(stores, "drei Wörter hier".encode())
+        assert stores.blobs.size(identity("drei Wörter hier".encode())) == 17
+
+    def test_every_blob_is_listed_once(self, stores: Stores) -> None:
+        contents = [b"%d" % number for number in range(20)]
+        for content in contents:
+            keep(stores, content)
+        assert sorted(stores.blobs.digests()) == sorted(map(identity, contents))
+
+    def test_a_local_path_leads_to_the_bytes(self, stores: Stores) -> None:
+        keep(stores, CONTENT)
+        path = stores.blobs.local_path(identity(CONTENT))
+        assert path is None or path.read_bytes() == CONTENT
+
+    def test_a_blob_that_nothing_names_is_never_said_to_be_named(self, stores: Stores) -> None:
+        assert not stores.blobs.is_named(identity(CONTENT))
+        keep(stores, CONTENT)
+        assert not stores.blobs.is_named(identity(CONTENT))
+
+    def test_a_blob_that_an_upload_names_is_never_said_not_to_be(self, stores: Stores) -> None:
+        keep_upload(stores, CONTENT)
+        assert stores.blobs.is_named(identity(CONTENT)) in {True, None}
+
+    def test_nobody_claims_to_know_whether_the_empty_blob_is_named(self, stores: Stores) -> None:
+        keep_upload(stores, b"")
+        assert stores.blobs.is_named(identity(b"")) is None

@@ -1,0 +1,159 @@
+"""The contract of `Index`, in memory and in SQLite."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.manifest import ManifestEntry, read_manifest
+from httpbucket.storage.base import Index, KnownBlob, Manifest
+from httpbucket.storage.memory import MemoryIndex
+from httpbucket.storage.sqlite_index import SqliteIndex
+from tests.examples import descriptor, identity, record_of, tree_of, upload_id
+
+ONE, OTHER = descriptor(b"one"), descriptor(b"other")
+MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"
+COLLIDING = [
+    Descriptor({"md5": MD5_OF_BOTH, "sha256": letter * 64}, 5, 7, "text/plain") for letter in "ab"
+]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    index: Index = (
+        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
+    )
+    index.prepare()
+    yield index
+    index.close()
+
+
+@contextmanager
+def breaking_off() -> Iterator[Manifest]:
+    """A manifest whose second entry cannot be read."""
+    _, text = tree_of(b"archive", [ManifestEntry("a.txt", OTHER)])
+    yield Manifest(*read_manifest([*text.splitlines(), b"{half an ent"]))
+
+
+class TestIndex:
+    def test_a_new_index_knows_nothing_and_says_that_it_is_unsure(self, index: Index) -> None:
+        assert index.find(ONE.sha256) == ()
+        assert index.describe(ONE.sha256) is None
+        assert index.has_upload(upload_id()) is False
+        assert (index.is_complete(), index.agreed_day()) == (False, "")
+
+    def test_a_blob_is_found_by_every_digest_that_its_record_names(self, index: Index) -> None:
+        index.add(record_of(ONE), None)
+        assert len(ONE.all_digests()) == 3
+        for digest in ONE.all_digests():
+            assert index.find(digest) == (ONE.sha256,)
+
+    def test_the_same_hex_under_another_algorithm_is_another_digest(self, index: Index) -> None:
+        index.add(record_of(ONE), None)
+        assert index.find(Digest("sha3_256", ONE.sha256.hex)) == ()
+        assert index.find(Digest("md4", ONE.digests["md5"])) == ()
+
+    def test_a_blob_is_described_with_a_name_that_an_upload_gives_it(self, index: Index) -> None:
+        index.add(record_of(ONE, name="日本語.xml"), None)
+        assert index.describe(ONE.sha256) == KnownBlob(ONE, "日本語.xml")
+
+    def test_taking_an_upload_in_may_be_repeated(self, index: Index) -> None:
+        for _ in range(3):
+            index.add(record_of(ONE), None)
+        assert index.find(ONE.sha256) == (ONE.sha256,)
+        assert index.has_upload(upload_id())
+
+    def test_only_the_upload_that_was_taken_in_is_known(self, index: Index) -> None:
+        index.add(record_of(ONE, number=1), None)
+        assert index.has_upload(upload_id(1)) is True
+        assert index.has_upload(upload_id(2)) is False
+
+    def test_two_contents_of_one_md5_are_both_found(self, index: Index) -> None:
+        for number, blob in enumerate(COLLIDING):
+            index.add(record_of(blob, number=number), None)
+        assert index.find(Digest("md5", MD5_OF_BOTH)) == (sha256("a" * 64), sha256("b" * 64))
+        assert index.find(sha256("b" * 64)) == (sha256("b" * 64),)
+
+    def test_the_decompressed_form_is_found_as_well(self, index: Index) -> None:
+        record = record_of(ONE)
+        index.add(replace(record, decompressed=replace(record.uploaded, blob=OTHER)), None)
+        assert index.find(Digest("md5", OTHER.digests["md5"])) == (OTHER.sha256,)
+
+    def test_the_members_of_a_tree_are_found_by_every_digest(self, index: Index) -> None:
+        tree, text = tree_of(
+            b"one", [ManifestEntry("a/b.txt", OTHER), ManifestEntry("empty", None)]
+        )
+        for _ in range(2):
+            index.add(
+                replace(record_of(ONE), tree=tree), Manifest(*read_manifest(text.splitlines()))
+            )
+        for digest in OTHER.all_digests():
+            assert index.find(digest) == (OTHER.sha256,)
+        assert index.describe(OTHER.sha256) == KnownBlob(OTHER, "b.txt")
+
+    def test_digests_that_a_later_upload_adds_are_found_beside_the_earlier(
+        self, index: Index
+    ) -> None:
+        index.add(record_of(descriptor(b"one", algorithms=["md5"])), None)
+        index.add(record_of(descriptor(b"one", algorithms=["sha512"]), number=1), None)
+        for digest in ONE.all_digests():
+            assert index.find(digest) == (ONE.sha256,)
+
+    def test_a_manifest_that_breaks_off_changes_nothing(self, index: Index) -> None:
+        tree, _ = tree_of(b"one", [])
+        with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):
+            index.add(replace(record_of(ONE), tree=tree), manifest)
+        assert index.has_upload(upload_id()) is False
+        assert index.find(ONE.sha256) == ()
+        assert index.find(OTHER.sha256) == ()
+
+    def test_a_name_that_was_never_unicode_does_not_keep_the_content_out(
+        self, index: Index
+    ) -> None:
+        index.add(record_of(ONE, name="caf\udce9.xml"), None)
+        assert index.find(ONE.sha256) == (ONE.sha256,)
+        known = index.describe(ONE.sha256)
+        assert known is not None
+        assert known.filename.startswith("caf")
+
+    def test_completeness_is_remembered_with_its_day(self, index: Index) -> None:
+        index.mark_complete(agreed_day="2026/11/19")
+        assert (index.is_complete(), index.agreed_day()) == (True, "2026/11/19")
+
+    def test_an_incomplete_index_still_agrees_up_to_its_day(self, index: Index) -> None:
+        index.mark_complete(agreed_day="2026/11/19")
+        index.mark_incomplete()
+        assert (index.is_complete(), index.agreed_day()) == (False, "2026/11/19")
+
+    def test_marking_may_be_repeated(self, index: Index) -> None:
+        index.mark_incomplete()
+        index.mark_incomplete()
+        index.mark_complete(agreed_day="2026/11/19")
+        index.mark_complete(agreed_day="2026/11/20")
+        assert (index.is_complete(), index.agreed_day()) == (True, "2026/11/20")
+
+    @pytest.mark.parametrize("complete", [False, True])
+    def test_what_is_known_is_found_in_every_state(self, index: Index, complete: bool) -> None:
+        if complete:
+            index.mark_complete(agreed_day="2026/11/19")
+        index.add(record_of(ONE), None)
+        assert index.find(ONE.sha256) == (ONE.sha256,)
+        assert index.find(identity(b"unknown")) == ()
+
+    def test_it_goes_on_after_being_closed(self, index: Index) -> None:
+        index.add(record_of(ONE), None)
+        index.close()
+        index.close()
+        assert index.find(ONE.sha256) == (ONE.sha256,)
+
+    def test_preparing_a_good_index_changes_nothing(self, index: Index) -> None:
+        index.add(record_of(ONE), None)
+        index.mark_complete(agreed_day="2026/11/19")
+        index.close()
+        index.prepare()
+        assert index.is_complete()
+        assert index.find(ONE.sha256) == (ONE.sha256,)

@@ -1,0 +1,199 @@
+"""Settings are read once, defaults are the documented ones, and all mistakes come together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from httpbucket.config import Settings
+from httpbucket.domain.errors import InvalidSettings
+
+MIB = 1024**2
+
+GOOD = [
+    ("ARCHIVE_DIR", "/srv/bucket", "archive_dir", Path("/srv/bucket")),
+    ("ARCHIVE_DIR", " /srv/my bucket ", "archive_dir", Path("/srv/my bucket")),
+    ("ARCHIVE_URI", "https://files.example/bucket/", "archive_uri", "https://files.example/bucket"),
+    ("ARCHIVE_URI", "file:///mnt/bucket", "archive_uri", "file:///mnt/bucket"),
+    ("ARCHIVE_URI", "/mnt/bucket", "archive_uri", "/mnt/bucket"),
+    ("CHECKSUM_TYPE", "sha512", "checksum_type", "sha512"),
+    ("CHECKSUM_TYPE", "SHA-256", "checksum_type", "sha256"),
+    ("CHECKSUM_TYPE", "blake2b", "checksum_type", "blake2b"),
+    ("CHECKSUM_TYPE", "sha3_256", "checksum_type", "sha3_256"),
+    ("DIGESTS", "sha1", "digests", ("sha1", "sha256", "md5")),
+    ("DIGESTS", "SHA512, md5 md5", "digests", ("sha512", "md5", "sha256")),
+    ("MAX_CONTENT_LENGTH", "10mb", "max_content_length", 10 * MIB),
+    ("MAX_CONTENT_LENGTH", "10MB", "max_content_length", 10 * MIB),
+    ("MAX_CONTENT_LENGTH", "1", "max_content_length", 1),
+    ("MAX_CONTENT_LENGTH", "5 tb", "max_content_length", 5 * 1024**4),
+    ("HOST", "127.0.0.1", "host", "127.0.0.1"),
+    ("HOST", "[::1]", "host", "::1"),
+    ("HOST", "::", "host", "::"),
+    ("HOST", "files.example", "host", "files.example"),
+    ("PORT", "80", "ports", (80,)),
+    ("PORT", "80, 5000", "ports", (80, 5000)),
+    ("PORT", "65535", "ports", (65535,)),
+    ("WEB_CONCURRENCY", "4", "workers", 4),
+    ("THREADS", "32", "threads", 32),
+    ("FSYNC", "off", "fsync", False),
+    ("FSYNC", "Yes", "fsync", True),
+    ("FSYNC", "0", "fsync", False),
+    ("BODY_IDLE_SECONDS", "5", "body_idle_seconds", 5),
+    ("UNPACK_MAX_BYTES", "1gb", "unpack_max_bytes", 1024**3),
+    ("UNPACK_MAX_MEMBERS", "7", "unpack_max_members", 7),
+    ("UNPACK_MAX_RATIO", "7", "unpack_max_ratio", 7),
+    ("UNPACK_MAX_DEPTH", "7", "unpack_max_depth", 7),
+    ("UNPACK_MAX_PATH", "7", "unpack_max_path", 7),
+    ("UNPACK_MAX_SECONDS", "7", "unpack_max_seconds", 7),
+    ("UNPACK_NOT", ".JAR,.tar.gz .a", "unpack_not", (".jar", ".tar.gz", ".a")),
+    ("FLASK_ENV", "development", "development", True),
+    ("FLASK_ENV", "Production", "development", False),
+]
+
+BAD = [
+    ("ARCHIVE_DIR", "relative/path"),
+    ("ARCHIVE_DIR", "/srv/../etc"),
+    ("ARCHIVE_URI", "files.example/bucket"),
+    ("ARCHIVE_URI", "ftp://files.example"),
+    ("ARCHIVE_URI", "http:///nowhere"),
+    ("ARCHIVE_URI", "http://[::1"),
+    ("ARCHIVE_URI", "https://files.example/a?b=c"),
+    ("ARCHIVE_URI", "https://files.example/a#b"),
+    ("CHECKSUM_TYPE", "shake_128"),
+    ("CHECKSUM_TYPE", "crc32"),
+    ("CHECKSUM_TYPE", "md5,sha1"),
+    ("DIGESTS", "md5,shake_256"),
+    ("DIGESTS", "md5;sha1"),
+    ("MAX_CONTENT_LENGTH", "0"),
+    ("MAX_CONTENT_LENGTH", "-1"),
+    ("MAX_CONTENT_LENGTH", "abc"),
+    ("MAX_CONTENT_LENGTH", "1.5mb"),
+    ("MAX_CONTENT_LENGTH", "10 mib"),
+    ("MAX_CONTENT_LENGTH", "9" * 30),
+    ("HOST", "-example"),
+    ("HOST", "a b"),
+    ("HOST", "http://localhost"),
+    ("PORT", "65536"),
+    ("PORT", "-1"),
+    ("PORT", "http"),
+    ("PORT", "80,,5000"),
+    ("PORT", "80,80"),
+    ("WEB_CONCURRENCY", "0"),
+    ("WEB_CONCURRENCY", "two"),
+    ("THREADS", "-3"),
+    ("THREADS", "1e3"),
+    ("THREADS", "٣"),
+    ("FSYNC", "maybe"),
+    ("BODY_IDLE_SECONDS", "0"),
+    ("UNPACK_MAX_BYTES", "0"),
+    ("UNPACK_MAX_MEMBERS", "0"),
+    ("UNPACK_MAX_RATIO", "many"),
+    ("UNPACK_MAX_DEPTH", "-1"),
+    ("UNPACK_MAX_PATH", "1k"),
+    ("UNPACK_MAX_SECONDS", "1.5"),
+    ("UNPACK_NOT", "jar"),
+    ("UNPACK_NOT", ".a/b"),
+    ("FLASK_ENV", "testing"),
+    ("REPLICATE_0", "../x/${A}"),
+    ("REPLICATE_1", "${A"),
+    ("REPLICATE_2", "no/token"),
+    ("REPLICATE_3", "x" * 300 + "/${TOPIC}"),
+    ("REPLICATE_4", "user/${AUTHORIZATION}"),
+    ("REPLICATE_5", "/user/${TOPIC}"),
+    ("REPLICATE_11", "user/${TOPIC}"),
+    ("REPLICATE_00", "user/${TOPIC}"),
+]
+
+
+def mistakes(**environ: str) -> list[str]:
+    with pytest.raises(InvalidSettings) as raised:
+        Settings.from_environ(environ)
+    return raised.value.mistakes
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = dataclasses.asdict(Settings.from_environ({}))
+    unpack_not = ".jar .war .ear .aar .whl .apk .docx .xlsx .pptx .odt .epub .nupkg .vsix"
+    expected: dict[str, Any] = {
+        "archive_dir": Path("/tmp/bucket/archive"),
+        "archive_uri": "",
+        "checksum_type": "md5",
+        "digests": ("md5", "sha256", "sha512"),
+        "max_content_length": 32 * MIB,
+        "templates": (),
+        "host": "0.0.0.0",
+        "ports": (5000,),
+        "fsync": True,
+        "unpack_max_bytes": 2 * 1024**3,
+        "unpack_max_members": 100_000,
+        "unpack_max_ratio": 2000,
+        "unpack_max_depth": 64,
+        "unpack_max_path": 1024,
+        "unpack_max_seconds": 300,
+        "unpack_not": tuple(unpack_not.split()),
+        "development": False,
+    }
+    assert {name: settings[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(("variable", "text", "attribute", "value"), GOOD)
+def test_a_good_value_is_read(variable: str, text: str, attribute: str, value: object) -> None:
+    assert getattr(Settings.from_environ({variable: text}), attribute) == value
+
+
+@pytest.mark.parametrize(("variable", "text"), BAD)
+def test_a_bad_value_is_one_sentence_that_names_its_variable(variable: str, text: str) -> None:
+    for mistake in (found := mistakes(**{variable: text})):
+        assert mistake.startswith(f"{variable}: ")
+        assert mistake.endswith(".")
+        assert not mistake.endswith("..")
+        assert "\n" not in mistake
+    assert len(found) == len(set(found)) >= 1
+
+
+@pytest.mark.parametrize("variable", sorted({variable for variable, *_ in GOOD}))
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_counts_as_missing(variable: str, text: str) -> None:
+    assert Settings.from_environ({variable: text}) == Settings.from_environ({})
+
+
+@pytest.mark.parametrize("variable", ["REPLICATE_0", "REPLICATE_10", "REPLICATE_11"])
+def test_an_empty_template_counts_as_missing(variable: str) -> None:
+    assert Settings.from_environ({variable: ""}).templates == ()
+
+
+def test_all_mistakes_are_told_together() -> None:
+    found = mistakes(PORT="x", FSYNC="maybe", REPLICATE_3="no/token", CHECKSUM_TYPE="shake_128")
+    assert [mistake.split(":")[0] for mistake in found] == [
+        *("CHECKSUM_TYPE", "REPLICATE_3", "PORT", "FSYNC"),
+    ]
+
+
+def test_a_template_with_several_mistakes_tells_them_all() -> None:
+    found = mistakes(REPLICATE_0="../a|b/${COOKIE}")
+    assert len(found) >= 3
+    assert all(mistake.startswith("REPLICATE_0: ") for mistake in found)
+
+
+def test_templates_are_read_in_the_order_of_their_numbers() -> None:
+    environ = {f"REPLICATE_{n}": f"{n}/${{TOPIC}}" for n in (10, 2, 0)}
+    templates = Settings.from_environ(environ).templates
+    assert list(map(str, templates)) == ["0/${TOPIC}", "2/${TOPIC}", "10/${TOPIC}"]
+
+
+def test_sha256_and_the_checksum_type_are_always_recorded() -> None:
+    settings = Settings.from_environ({"DIGESTS": "md5", "CHECKSUM_TYPE": "sha1"})
+    assert settings.digests == ("md5", "sha256", "sha1")
+
+
+def test_other_variables_do_not_matter() -> None:
+    environ = {"PATH": "/bin", "REPLICATE": "x", "REPLICATE_X": "y", "MY_REPLICATE_99": "z"}
+    assert Settings.from_environ(environ) == Settings.from_environ({})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings.from_environ({}).threads = 3  # type: ignore[misc]
