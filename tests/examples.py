@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.digest import EMPTY, Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader, manifest_lines
 from httpbucket.domain.upload import NamedBlob, Record, Tree, UploadId
-from httpbucket.storage.base import StagedFile, Staging
+from httpbucket.storage.base import BlobStore, StagedFile, Staging
 from httpbucket.wiring import Stores
 
 NOW = datetime(2026, 11, 21, 14, 32, 5, 812000, tzinfo=UTC)
@@ -68,3 +68,8 @@ def tree_of(source: bytes, members: Sequence[ManifestEntry]) -> tuple[Tree, byte
     header = ManifestHeader(source=identity(source), unpacker="1")
     manifest = b"".join(manifest_lines(header, members))
     return Tree("results", descriptor(manifest), len(members), 0), manifest
+
+
+def kept_blobs(blobs: BlobStore) -> list[Digest]:
+    """Every blob but the empty one, which is always there."""
+    return sorted(set(blobs.digests()) - {EMPTY})

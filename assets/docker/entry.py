@@ -108,22 +108,28 @@ def _give_all(root: int) -> None:
     for part in PARTS:
         with suppress(FileNotFoundError):
             _give_entry(part, root, device)
-            for _, directories, files, here in os.fwalk(part, dir_fd=root):
-                given = [name for name in directories if _give_entry(name, here, device)]
-                directories[:] = given
-                for name in files:
-                    _give_entry(name, here, device)
     os.fchown(root, SERVICE, SERVICE)
 
 
-def _give_entry(name: str, directory: int, device: int) -> bool:
-    """Give one entry, of a link the link itself; whether it lies on the store's file system."""
+def _give_entry(name: str, directory: int, device: int) -> None:
+    """Give what is below before the entry itself, which root may not be able to enter after it."""
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if found.st_dev != device:
-        return False
+        return
+    if stat.S_ISDIR(found.st_mode):
+        _give_entries(name, directory, device)
     if found.st_uid == 0:
+        # Of a link, the link itself.
         os.chown(name, SERVICE, SERVICE, dir_fd=directory, follow_symlinks=False)
-    return True
+
+
+def _give_entries(name: str, directory: int, device: int) -> None:
+    below: int = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        for entry in os.listdir(below):
+            _give_entry(entry, below, device)
+    finally:
+        os.close(below)
 
 
 def _say(sentence: str) -> None:

@@ -158,12 +158,32 @@ def test_a_read_only_store_is_left_to_the_server(container: Container) -> None:
 
 @needs_root
 def test_without_the_right_to_change_users_it_ends_with_a_sentence(container: Container) -> None:
-    setpriv = require_tool("setpriv", package="util-linux")
-    without = "-setuid,-setgid"
-    wrap = [setpriv, "--inh-caps", without, "--bounding-set", without]
-    finished = container.start(wrap=wrap)
+    finished = container.start(wrap=capable_of("chown"))
     assert (finished.returncode, finished.stdout) == (1, "")
     assert f"start it with --user {SERVICE}:{SERVICE}." in finished.stderr
+
+
+@needs_root
+def test_a_store_is_given_with_no_more_capabilities_than_it_takes(container: Container) -> None:
+    make_store(container.store)
+    (container.store / "private").chmod(0o700)
+    container.run(wrap=capable_of("chown", "setuid", "setgid"))
+    assert {owner_of(path) for path in everything(container.store)} == {(SERVICE, SERVICE)}
+
+
+@needs_root
+def test_a_store_that_cannot_be_given_whole_stays_roots_to_be_given_later(
+    container: Container,
+) -> None:
+    make_store(container.store)
+    closed = container.store / "private" / "staging"
+    closed.chmod(0o700)
+    os.chown(closed, SERVICE, SERVICE)
+    told = container.run(wrap=capable_of("chown", "setuid", "setgid"))
+    assert f"cannot be given to user {SERVICE}: Permission denied." in told.said
+    assert owner_of(container.store) == (0, 0)
+    container.run()
+    assert owner_of(container.store) == (SERVICE, SERVICE)
 
 
 @needs_root
@@ -185,6 +205,13 @@ def test_variables_and_arguments_reach_http_bucket(container: Container) -> None
 def test_a_variable_that_the_host_has_not_set_gets_the_images_default(container: Container) -> None:
     environ = container.run(user=unprivileged(), ARCHIVE_DIR="", PORT=" ").given["environ"]
     assert (environ["ARCHIVE_DIR"], environ["PORT"]) == ("/data", "80,5000")
+
+
+def capable_of(*names: str) -> list[str]:
+    """A command that runs another one with these capabilities, as ``docker run --cap-add``."""
+    setpriv = require_tool("setpriv", package="util-linux")
+    only = ",".join(["-all", *(f"+{name}" for name in names)])
+    return [setpriv, "--inh-caps", only, "--bounding-set", only]
 
 
 def unprivileged() -> int | None:

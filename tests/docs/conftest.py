@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,12 @@ class LiveServer:
         """Start it, and return when it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environ, stdout=log, stderr=log, cwd=ROOT
+                self._command,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                start_new_session=True,
             )
         until(self._answers, seconds=_START_SECONDS, otherwise=lambda: self.log)
 
@@ -73,7 +80,9 @@ class LiveServer:
         try:
             process.wait(_STOP_SECONDS)
         finally:
-            process.kill()
+            # Workers too, should they outlive their parent.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def upload(self, content: bytes, filename: str) -> dict[str, Any]:

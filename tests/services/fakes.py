@@ -48,12 +48,12 @@ class RecordingRecords(MemoryRecords):
 
 
 class RecordingIndex(MemoryIndex):
-    """An index in memory; ``refuse`` makes it answer nothing."""
+    """An index in memory; ``refusal`` is its answer to every question."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
-        self.refusal: BucketError | None = None
+        self.refusal: Exception | None = None
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
         self._journal.note("add to index")

@@ -5,7 +5,7 @@ import pytest
 from httpbucket.domain.errors import BlobNotFound
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.wiring import Stores
-from tests.examples import descriptor, identity, keep, stage, tree_of
+from tests.examples import descriptor, identity, keep, kept_blobs, stage, tree_of
 
 MEMBERS = [
     ManifestEntry("report/index.html", descriptor(b"<h1>"), executable=True, mtime=1795270000.0),
@@ -31,7 +31,7 @@ class TestTreeStore:
         tree, manifest = tree_of(b"an archive file", MEMBERS)
         for _ in range(2):
             stores.trees.keep(stage(stores.staging, manifest), tree.manifest.sha256)
-        assert list(stores.blobs.digests()) == [tree.manifest.sha256]
+        assert kept_blobs(stores.blobs) == [tree.manifest.sha256]
 
     def test_an_unknown_manifest_is_told_as_such(self, stores: Stores) -> None:
         with pytest.raises(BlobNotFound), stores.trees.load(identity(b"nothing")):

@@ -19,10 +19,10 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 wsgi_app = "httpbucket.server.wsgi:application"
 bind = [f"{_host}:{port}" for port in _settings.ports]
 
-# Threads, because an upload waits for its client most of the time. A worker of this class lives
-# as long as its main thread answers, however long an upload takes; "sync" workers would be killed
-# in the middle of one.
-worker_class = "gthread"
+# Threads ("gthread"), because an upload waits for its client most of the time. A worker of this
+# class lives as long as its main thread answers, however long an upload takes; "sync" workers would
+# be killed in the middle of one.
+worker_class = "httpbucket.server.worker.PatientWorker"
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
@@ -63,10 +63,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the background duties, once the application is loaded in this process."""
+    """Start what this process needs besides, once the application is loaded in it."""
     _end_alike_on_every_signal(worker)
     from httpbucket.server import wsgi  # noqa: PLC0415
 
+    worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
     wsgi.duties.start()
 
 

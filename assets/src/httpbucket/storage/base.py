@@ -82,7 +82,10 @@ class BlobBatch(Protocol):
 
 
 class BlobStore(Protocol):
-    """Every content once, named by its SHA-256. A blob never changes under its name."""
+    """Every content once, named by its SHA-256. A blob never changes under its name.
+
+    The empty content is always kept.
+    """
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         """Keep the staged bytes as the blob ``digest``; False when it was there already.

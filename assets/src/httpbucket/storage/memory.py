@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from httpbucket.domain.digest import Digest
+from httpbucket.domain.digest import EMPTY, Digest
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import BlobBatch, HeldDirectories, KnownBlob, Manifest, StagedFile
@@ -76,7 +76,7 @@ class MemoryBlobStore:
     """Blobs in a dictionary."""
 
     def __init__(self) -> None:
-        self._blobs: dict[Digest, bytes] = {}
+        self._blobs: dict[Digest, bytes] = {EMPTY: b""}
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         is_new = digest not in self._blobs

@@ -75,7 +75,8 @@ class BucketRequest(Request):
             raise MissingFile(f"The body is {kind}, not multipart/form-data; {_HOW_TO_SEND}.")
         files = self.files.getlist(field)
         if not files:
-            fields = sorted({*self.files, *self.form})
+            # A part may lack a name; then Werkzeug says None.
+            fields = sorted({str(name or "")[:80] for name in (*self.files, *self.form)})
             raise MissingFile(
                 f"There is no file in the field {field!r}; {_HOW_TO_SEND}.", fields=fields[:20]
             )

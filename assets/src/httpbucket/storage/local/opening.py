@@ -57,11 +57,21 @@ def _check_marker(layout: Layout) -> None:
                 f"ARCHIVE_DIR {layout.root} holds other files (for example {min(strangers)!r}) and "
                 "is no store; name an empty or a new directory."
             ) from None
+        _check_not_around_another(layout)
         return
     if marker != str(LAYOUT_VERSION):
         raise UnusableStore(
             f"ARCHIVE_DIR {layout.root} has layout {marker[:20]!r}, and this program knows layout "
             f"{LAYOUT_VERSION}; start the program that made it, or name another directory."
+        )
+
+
+def _check_not_around_another(layout: Layout) -> None:
+    """The default store is ``…/bucket/archive``: who then names ``…/bucket`` would mix the two."""
+    if (layout.archive / layout.marker.name).exists():
+        raise UnusableStore(
+            f"ARCHIVE_DIR {layout.root} holds another store, {layout.archive}; "
+            "name that one, or an empty or a new directory."
         )
 
 

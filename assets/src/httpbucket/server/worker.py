@@ -1,0 +1,126 @@
+"""gunicorn's threads, kept for requests that have come.
+
+gunicorn gives a thread to every connection until the head of its request is there, waiting without
+end for one that began, and closes connections in the one thread that accepts all others, waiting
+up to two seconds for each client to close first. So a few clients that hold connections, for which
+it takes no malice, would stop a worker. Here waiting is left to the poller.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+#: How long the head of a request may take from its first byte on.
+HEAD_SECONDS = 10.0
+
+#: How long, and for how much, a client may go on sending after its last answer: a connection that
+#: is closed over unread bytes is reset, and the answer may be lost (RFC 9112, 9.6).
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1024**2
+_PIECE = 64 * 1024
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
+    """Waits in the poller for first bytes and for last ones, and with a thread in between.
+
+    ``murder_pending`` is what gunicorn calls at least once a second, also while it stops.
+    """
+
+    head_seconds = HEAD_SECONDS
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Written by the threads, read by the poller's: single steps of a dict are atomic.
+        self._heads: dict[TConn, float] = {}
+        self._lingering: deque[tuple[float, TConn]] = deque()
+        self._drained: dict[TConn, int] = {}
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Give a connection to a thread, once something came on it."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+        else:
+            self._await_first_bytes(conn)
+
+    def handle(self, conn: TConn) -> Any:
+        """Read a request and answer it, in a thread."""
+        self._heads[conn] = time.monotonic() + self.head_seconds
+        try:
+            return super().handle(conn)
+        finally:
+            self._heads.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose head is there."""
+        self._heads.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """Keep a connection, or let it go."""
+        if fs.cancelled() or fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self._linger(conn)
+
+    def murder_pending(self) -> None:
+        """Let go of the connections whose time is over."""
+        now = time.monotonic()
+        if not self.alive:
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, now + LINGER_SECONDS)
+        super().murder_pending()
+        for conn, deadline in list(self._heads.items()):
+            if deadline < now and self._heads.pop(conn, 0.0):
+                # The thread that reads sees the end of the connection.
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+        while self._lingering and self._lingering[0][0] < now:
+            self._let_go(self._lingering.popleft()[1])
+
+    def _await_first_bytes(self, conn: TConn) -> None:
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + self.cfg.keepalive
+        self.pending_conns.append(conn)
+        self._watch(conn, lambda client: self.on_pending_socket_readable(conn, client))
+
+    def _linger(self, conn: TConn) -> None:
+        """Say that this was the last answer, and take what the client still sends."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        self._drained[conn] = 0
+        self._lingering.append((time.monotonic() + LINGER_SECONDS, conn))
+        self._watch(conn, lambda _: self._drain(conn))
+
+    def _drain(self, conn: TConn) -> None:
+        try:
+            count = len(conn.sock.recv(_PIECE))
+        except BlockingIOError:
+            return
+        except OSError:
+            count = 0
+        self._drained[conn] += count
+        if count == 0 or self._drained[conn] > LINGER_BYTES:
+            self._let_go(conn)
+
+    def _let_go(self, conn: TConn) -> None:
+        """Close a lingering connection, unless that was done."""
+        if self._drained.pop(conn, None) is not None:
+            self.poller.unregister(conn.sock)
+            self.nr_conns -= 1
+            conn.close()
+
+    def _watch(self, conn: TConn, on_readable: Any) -> None:
+        self.poller.register(conn.sock, selectors.EVENT_READ, on_readable)
