@@ -52,17 +52,16 @@ class Linker:
         """
         with _Branch(self._disk, directory) as branch:
             for entry in entries:
-                parts = entry.path.split("/")
                 if entry.blob is None:
-                    branch.enter(parts)
+                    branch.enter(entry.path)
                 else:
-                    parent = branch.enter(parts[:-1])
-                    self.name(entry.blob, parts[-1], directory=parent, sync=False)
+                    parent, _, name = entry.path.rpartition("/")
+                    self.name(entry.blob, name, directory=branch.enter(parent), sync=False)
 
-    def _inodes(self, digest: Digest) -> Iterator[Path]:
+    def _inodes(self, digest: Digest) -> Iterator[Path | str]:
         """The blob's own file and its siblings; a new sibling when none of them will do."""
+        yield self._layout.blob_text(digest)
         path = self._layout.blob(digest)
-        yield path
         number = 1
         while True:
             sibling = path.with_name(f"{path.name}~{number}")
@@ -91,6 +90,7 @@ class _Branch:
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
         self._root = root
+        self._path = ""
         self._names: list[str] = []
         self._descriptors: list[int] = []
 
@@ -100,8 +100,14 @@ class _Branch:
     def __exit__(self, *_: object) -> None:
         self._leave(0)
 
-    def enter(self, names: list[str]) -> int:
-        """The descriptor of this directory, made where it is missing."""
+    def enter(self, path: str) -> int:
+        """The descriptor of this directory below the root, made where it is missing."""
+        if path != self._path:
+            self._change(path.split("/") if path else [])
+            self._path = path
+        return self._innermost()
+
+    def _change(self, names: list[str]) -> None:
         common = 0
         while common < len(names) and names[: common + 1] == self._names[: common + 1]:
             common += 1
@@ -109,7 +115,6 @@ class _Branch:
         for name in names[common:]:
             self._descriptors.append(self._open(name, self._innermost()))
             self._names.append(name)
-        return self._innermost()
 
     def _innermost(self) -> int:
         return self._descriptors[-1] if self._descriptors else self._root
