@@ -62,7 +62,7 @@ class FaultyDisk(Disk):
         self._count("make_directory")
         super().make_directory(path, mode)
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         self._count("link")
         super().link(source, target, directory=directory)
 

@@ -93,7 +93,7 @@ class LocalBlobBatch:
     def add_bytes(self, content: bytes, digest: Digest) -> None:
         with told_as_refusals():
             if self._is_new(digest, len(content)):
-                path = self._directory / digest.hex
+                path = f"{self._directory}/{digest.hex}"
                 self._disk.write_new(path, content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
 
@@ -121,7 +121,7 @@ class LocalBlobBatch:
         return digest.hex not in self._waiting and self._names.size(digest) != size
 
     def _take(self, name: str, size: int) -> None:
-        source = self._directory / name
+        source = f"{self._directory}/{name}"
         link = lambda target: self._disk.link(source, target)  # noqa: E731
         self._names.take(sha256(name), size, link, sync=False)
 
@@ -136,7 +136,8 @@ class _Names:
     def size(self, digest: Digest) -> int | None:
         """The size of what bears the name."""
         try:
-            return self._layout.blob(digest).stat().st_size
+            # os.stat takes text; a Path would cost more than the call.
+            return os.stat(self._layout.blob_text(digest)).st_size  # noqa: PTH116
         except FileNotFoundError:
             return None
 
@@ -175,6 +176,9 @@ class _Names:
             mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
             self._disk.ensure_directory(path.parent, mode, below=blobs)
             return
-        for directory in (path.parent.parent, path.parent):
-            with suppress(FileExistsError):
-                self._disk.make_directory(directory, PUBLIC_DIRECTORY_MODE)
+        with suppress(FileExistsError):
+            try:
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)
+            except FileNotFoundError:
+                self._make_parents(path.parent, sync=False)
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)

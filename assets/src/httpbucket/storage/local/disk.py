@@ -145,7 +145,7 @@ class Disk:
         with self._lock:
             self._lasting -= {str(path), *map(str, path.parents)}
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         """Give the file one more name, below ``directory`` if its descriptor is given.
 
         Raises FileExistsError, or OSError (EMLINK and others).
