@@ -54,6 +54,10 @@ class FaultyDisk(Disk):
         self._count("sync_directory")
         super().sync_directory(path)
 
+    def sync_everything(self, path: Path) -> None:
+        self._count("sync_everything")
+        super().sync_everything(path)
+
     def make_directory(self, path: Path, mode: int) -> None:
         self._count("make_directory")
         super().make_directory(path, mode)
