@@ -54,11 +54,15 @@ class FaultyDisk(Disk):
         self._count("sync_directory")
         super().sync_directory(path)
 
+    def sync_everything(self, path: Path) -> None:
+        self._count("sync_everything")
+        super().sync_everything(path)
+
     def make_directory(self, path: Path, mode: int) -> None:
         self._count("make_directory")
         super().make_directory(path, mode)
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         self._count("link")
         super().link(source, target, directory=directory)
 

@@ -66,6 +66,27 @@ def test_what_looks_like_a_boundary_is_content(server: LiveServer, piece: bytes)
     assert (server.archive / receipt["path"]["blob"]).read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("filename", "disposition"),
+    [
+        ("results.xml", "inline; filename=results.xml"),
+        ("two words.txt", 'inline; filename="two words.txt"'),
+        ("café.txt", "inline; filename=cafe.txt; filename*=UTF-8''caf%C3%A9.txt"),
+        ("日本.txt", "inline; filename=.txt; filename*=UTF-8''%E6%97%A5%E6%9C%AC.txt"),
+        ("😀", "inline; filename=\"\"; filename*=UTF-8''%F0%9F%98%80"),
+    ],
+)
+def test_a_blob_is_served_under_the_name_it_came_with(
+    server: LiveServer, filename: str, disposition: str
+) -> None:
+    content = f"named {filename}".encode()
+    path = "/" + server.upload(content, filename)["path"]["blob"]
+    for method, body in (("GET", content), ("HEAD", b"")):
+        answer = server.request(method, path)
+        assert (answer.status, answer.body) == (200, body)
+        assert answer.headers["Content-Disposition"] == disposition
+
+
 def test_sixteen_clients_with_the_same_new_content_make_one_blob(servers: ServerFactory) -> None:
     server = servers.start(WEB_CONCURRENCY="4")
     content = some_bytes(2 * MIB)

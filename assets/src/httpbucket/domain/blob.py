@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.errors import InvalidDigest
 
 #: The media type of what nothing is known about (RFC 2046, 4.5.1).
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Descriptor:
         Raises KeyError, TypeError, AttributeError, ValueError or `InvalidDigest` for anything else.
         """
         digests = {str(name): str(text) for name, text in value["digests"].items()}
-        Digest.parse(f"sha256:{digests['sha256']}")
+        if not _SHA256.fullmatch(digests["sha256"]):
+            raise InvalidDigest("A blob's sha256 has to be 64 of 0-9 and a-f.")
         return cls(
             digests=digests,
             size=int(value["size"]),

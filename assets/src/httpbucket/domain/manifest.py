@@ -122,7 +122,7 @@ def _line(value: Mapping[str, Any]) -> bytes:
 
 
 def _value(line: bytes) -> dict[str, Any]:
-    value = json.loads(line)
+    value = json.loads(line.decode())
     if not isinstance(value, dict):
         raise ValueError("a line of a manifest is a JSON object")
     return value

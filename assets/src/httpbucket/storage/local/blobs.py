@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -49,7 +50,7 @@ class LocalBlobStore:
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
-            with told_as_refusals():
+            with told_as_refusals(but=FileNotFoundError):
                 return self._layout.blob(digest).open("rb")
         except FileNotFoundError:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
@@ -68,10 +69,15 @@ class LocalBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
-        with suppress(FileNotFoundError), told_as_refusals():
-            status = self._layout.blob(digest).stat()
-            return status.st_nlink > 1 if status.st_size else None
-        return False
+        status = self._status(digest)
+        if status is None:
+            return False
+        return status.st_nlink > 1 if status.st_size else None
+
+    def _status(self, digest: Digest) -> os.stat_result | None:
+        with suppress(FileNotFoundError), told_as_refusals(but=FileNotFoundError):
+            return self._layout.blob(digest).stat()
+        return None
 
 
 class LocalBlobBatch:
@@ -87,7 +93,7 @@ class LocalBlobBatch:
     def add_bytes(self, content: bytes, digest: Digest) -> None:
         with told_as_refusals():
             if self._is_new(digest, len(content)):
-                path = self._directory / digest.hex
+                path = f"{self._directory}/{digest.hex}"
                 self._disk.write_new(path, content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
 
@@ -115,7 +121,7 @@ class LocalBlobBatch:
         return digest.hex not in self._waiting and self._names.size(digest) != size
 
     def _take(self, name: str, size: int) -> None:
-        source = self._directory / name
+        source = f"{self._directory}/{name}"
         link = lambda target: self._disk.link(source, target)  # noqa: E731
         self._names.take(sha256(name), size, link, sync=False)
 
@@ -130,7 +136,8 @@ class _Names:
     def size(self, digest: Digest) -> int | None:
         """The size of what bears the name."""
         try:
-            return self._layout.blob(digest).stat().st_size
+            # os.stat takes text; a Path would cost more than the call.
+            return os.stat(self._layout.blob_text(digest)).st_size  # noqa: PTH116
         except FileNotFoundError:
             return None
 
@@ -169,6 +176,9 @@ class _Names:
             mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
             self._disk.ensure_directory(path.parent, mode, below=blobs)
             return
-        for directory in (path.parent.parent, path.parent):
-            with suppress(FileExistsError):
-                self._disk.make_directory(directory, PUBLIC_DIRECTORY_MODE)
+        with suppress(FileExistsError):
+            try:
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)
+            except FileNotFoundError:
+                self._make_parents(path.parent, sync=False)
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)

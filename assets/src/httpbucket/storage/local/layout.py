@@ -94,7 +94,12 @@ class Layout:
 
     def blob(self, digest: Digest) -> Path:
         """The path of the blob with this SHA-256."""
-        return self.blobs / digest.hex[:2] / digest.hex[2:4] / digest.hex
+        return Path(self.blob_text(digest))
+
+    def blob_text(self, digest: Digest) -> str:
+        """The same as text, for those who need thousands: pathlib takes 2 µs for each ``/``."""
+        name = digest.hex
+        return f"{self.root}/blob/{name[:2]}/{name[2:4]}/{name}"
 
     def upload(self, upload: UploadId) -> Path:
         """The path of the upload's directory."""

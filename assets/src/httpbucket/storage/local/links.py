@@ -36,11 +36,13 @@ class Linker:
         if blob.size == 0:
             self._disk.write_new(name, b"", BLOB_MODE, directory=directory, sync=sync)
             return
+        if self._link(self._layout.blob_text(blob.sha256), name, directory):
+            return
         path = self._layout.blob(blob.sha256)
-        for number in itertools.count():
-            inode = path.with_name(f"{path.name}~{number}") if number else path
-            is_new = number > 0 and self._copy_where_missing(path, inode)
-            if self._link(inode, name, directory, is_new=is_new):
+        for number in itertools.count(1):
+            sibling = path.with_name(f"{path.name}~{number}")
+            is_new = self._copy_where_missing(path, sibling)
+            if self._link(sibling, name, directory, is_new=is_new):
                 return
 
     def name_tree(self, entries: Iterable[ManifestEntry], *, directory: int) -> None:
@@ -50,14 +52,13 @@ class Linker:
         """
         with _Branch(self._disk, directory) as branch:
             for entry in entries:
-                parts = entry.path.split("/")
                 if entry.blob is None:
-                    branch.enter(parts)
+                    branch.enter(entry.path)
                 else:
-                    parent = branch.enter(parts[:-1])
-                    self.name(entry.blob, parts[-1], directory=parent, sync=False)
+                    parent, _, name = entry.path.rpartition("/")
+                    self.name(entry.blob, name, directory=branch.enter(parent), sync=False)
 
-    def _link(self, inode: Path, name: str, directory: int, *, is_new: bool) -> bool:
+    def _link(self, inode: Path | str, name: str, directory: int, *, is_new: bool = False) -> bool:
         """Link a blob's file or a sibling of it; False when another sibling may do."""
         try:
             self._disk.link(inode, name, directory=directory)
@@ -66,7 +67,7 @@ class Linker:
                 raise
             if is_new and error.errno != errno.EMLINK:
                 # Not the file is at fault but the directory, and no other copy would do either.
-                inode.unlink(missing_ok=True)
+                Path(inode).unlink(missing_ok=True)
                 raise
             return False
         return True
@@ -97,6 +98,7 @@ class _Branch:
     def __init__(self, disk: Disk, root: int) -> None:
         self._disk = disk
         self._root = root
+        self._path = ""
         self._names: list[str] = []
         self._descriptors: list[int] = []
 
@@ -106,8 +108,14 @@ class _Branch:
     def __exit__(self, *_: object) -> None:
         self._leave(0)
 
-    def enter(self, names: list[str]) -> int:
-        """The descriptor of this directory, made where it is missing."""
+    def enter(self, path: str) -> int:
+        """The descriptor of this directory below the root, made where it is missing."""
+        if path != self._path:
+            self._change(path.split("/") if path else [])
+            self._path = path
+        return self._innermost()
+
+    def _change(self, names: list[str]) -> None:
         common = 0
         while common < len(names) and names[: common + 1] == self._names[: common + 1]:
             common += 1
@@ -115,7 +123,6 @@ class _Branch:
         for name in names[common:]:
             self._descriptors.append(self._open(name, self._innermost()))
             self._names.append(name)
-        return self._innermost()
 
     def _innermost(self) -> int:
         return self._descriptors[-1] if self._descriptors else self._root
