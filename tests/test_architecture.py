@@ -125,6 +125,13 @@ def test_backends_do_not_know_each_other(path: Path) -> None:
     assert siblings - shared == set()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "storage" / "local").glob("*.py")), ids=name_of)
+def test_the_local_backend_knows_the_ports_and_itself(path: Path) -> None:
+    known = ("httpbucket.storage.base", "httpbucket.storage.local")
+    siblings = {name for name in imports(path) if name.startswith("httpbucket.storage.")}
+    assert [name for name in siblings if not name.startswith(known)] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_class_or_function_has_a_name_that_says_nothing(path: Path) -> None:
     names = {path.stem} | {
