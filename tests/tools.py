@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -16,7 +17,11 @@ def require_tool(name: str, *, package: str | None = None) -> str:
     found = shutil.which(name)
     if found:
         return found
-    reason = f"{name} is not installed: apt-get install {package or name}"
+    skip_unless_ci(f"{name} is not installed: apt-get install {package or name}")
+
+
+def skip_unless_ci(reason: str) -> NoReturn:
+    """Skip the test for what could be installed, or fail it when ``CI`` is ``true``."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -21,6 +21,7 @@ from tests.live.conftest import ServerFactory
 from tests.live.load import Load
 from tests.live.server import SERVE, SOURCE, LiveServer, digest, free_port, wait_until
 from tests.live.wire import Answer, upload_halves
+from tests.tools import skip_unless_ci
 
 FAILED = 1
 MISTAKEN = 2
@@ -213,7 +214,7 @@ class TestWays:
     def test_the_installed_command(self, servers: ServerFactory) -> None:
         command = Path(sys.executable).with_name("http-bucket")
         if not command.exists():
-            pytest.skip("http-bucket is not installed in this environment")
+            skip_unless_ci("http-bucket is not installed in this environment")
         server = servers.start(command=[str(command), "serve"])
         assert server.upload(b"by the command")["status"] == "Success"
 
