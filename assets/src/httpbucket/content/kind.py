@@ -24,9 +24,6 @@ class ArchiveKind(Enum):
     ZIP = "zip"
 
 
-#: The first bytes that are enough for `recognise`.
-HEAD_SIZE = 4096
-
 # What libmagic 5.44 says, and what other versions and other programs say.
 _BY_MEDIA_TYPE: dict[str, Compression | ArchiveKind] = {
     "application/gzip": Compression.GZIP,
