@@ -139,7 +139,35 @@ class TestClearingUp:
         stores.index.close()
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Stores]:
+    """A store on disk."""
+    stores = local_backend(tmp_path / "store").stores
+    yield stores
+    stores.index.close()
+
+
+def edit_record(root: Path, old: str, new: str) -> None:
+    """Change the only record, as an operator's editor or a failing disk does."""
+    (path,) = root.rglob(".upload.json")
+    text = path.read_text()
+    assert old in text
+    path.chmod(0o644)
+    path.write_text(text.replace(old, new))
+
+
 class TestStarting:
+    @pytest.mark.parametrize("size", ["1e999", str(2**70)])
+    def test_a_number_that_is_none_does_not_stop_the_start(
+        self, store: Stores, tmp_path: Path, size: str
+    ) -> None:
+        keep_upload(store, b"content")
+        edit_record(tmp_path, '"size": 7', f'"size": {size}')
+        other = keep_upload(store, b"other", number=1)
+        startup.prepare(store, services_of(store))
+        assert store.index.is_complete() is True
+        assert store.index.has_upload(other.id) is True
+
     def test_a_start_completes_the_index(self, stores: Stores) -> None:
         keep_upload(stores, b"content")
         stores.index.mark_complete(agreed_day="")

@@ -53,14 +53,13 @@ class Descriptor:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote.
 
-        Raises KeyError, TypeError, AttributeError, ValueError or `InvalidDigest` for anything else.
+        Raises KeyError, TypeError, AttributeError, OverflowError (for infinity), ValueError or
+        `InvalidDigest` for anything else.
         """
         digests = {str(name): str(text) for name, text in value["digests"].items()}
         if not _SHA256.fullmatch(digests["sha256"]):
             raise InvalidDigest("A blob's sha256 has to be 64 of 0-9 and a-f.")
-        return cls(
-            digests=digests,
-            size=int(value["size"]),
-            crc32=int(value["crc32"], 16),
-            media_type=str(value["media_type"]),
-        )
+        size, crc32 = int(value["size"]), int(value["crc32"], 16)
+        if not (0 <= size < 2**63 and 0 <= crc32 < 2**32):
+            raise ValueError("a blob's size or CRC-32 is no number that there can be")
+        return cls(digests, size, crc32, media_type=str(value["media_type"]))

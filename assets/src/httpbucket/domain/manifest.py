@@ -63,7 +63,7 @@ class ManifestHeader:
                 limits={str(name): int(limit) for name, limit in value["limits"].items()},
                 findings=tuple(map(Finding.from_json, value["findings"])),
             )
-        except (KeyError, TypeError, AttributeError, BucketError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, BucketError) as error:
             raise ValueError(f"not a manifest's header: {error!r}") from error
 
 
@@ -97,7 +97,7 @@ class ManifestEntry:
                 executable=bool(value.get("executable", False)),
                 mtime=float(value["mtime"]),
             )
-        except (KeyError, TypeError, AttributeError, BucketError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, BucketError) as error:
             raise ValueError(f"not a manifest's entry: {error!r}") from error
 
 

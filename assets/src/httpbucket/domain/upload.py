@@ -16,6 +16,11 @@ from httpbucket.domain.errors import BucketError, UploadNotFound
 #: The version of the record's format; a reader refuses a newer one.
 RECORD_FORMAT = 1
 
+_NOT_A_RECORD = (
+    *(KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    BucketError,
+)
+
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{16}")
 
 
@@ -224,7 +229,7 @@ class Record:
                     f"the record has format {value['format']}, newer than this program"
                 )
             return cls._from_json(value)
-        except (KeyError, TypeError, AttributeError, RecursionError, BucketError) as error:
+        except _NOT_A_RECORD as error:
             raise ValueError(f"not a record: {error!r}") from error
 
     @classmethod
