@@ -70,7 +70,7 @@ def test_every_line_said_to_be_covered_is_shown() -> None:
 
 def test_make_run_serves() -> None:
     recipe = subprocess.run(
-        [require_tool("make"), "--dry-run", "run"],
+        [require_tool("make"), "--no-print-directory", "--dry-run", "run"],
         cwd=README.parent,
         check=True,
         capture_output=True,
