@@ -53,8 +53,8 @@ class CrampedDisk(Disk):
 
     most_names = 4
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
-        if source.stat().st_nlink >= self.most_names:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
+        if Path(source).stat().st_nlink >= self.most_names:
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
         super().link(source, target, directory=directory)
 
@@ -66,7 +66,7 @@ class ApartDisk(Disk):
         super().__init__()
         self.error = error
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         if self.error and directory is not None and "replica" in path_of(directory).parts:
             raise OSError(self.error, os.strerror(self.error))
         super().link(source, target, directory=directory)
@@ -299,7 +299,7 @@ def test_a_start_refuses_a_store_whose_replicas_are_mounted_from_elsewhere(
 class MountedElsewhere(Disk):
     """A disk whose ``replica/`` is another one."""
 
-    def link(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         if "replica" in Path(target).parts:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         super().link(source, target, directory=directory)
