@@ -297,8 +297,10 @@ class TestWays:
     ) -> None:
         archive = servers.directory / "archive"
         started = [servers.new(ARCHIVE_DIR=str(archive)) for _ in range(6)]
-        with ThreadPoolExecutor(6) as starting, ExitStack() as stack:
-            list(starting.map(stack.enter_context, started))
+        with ExitStack() as stack:
+            # The inner block ends when all have started, or have not: none is left behind.
+            with ThreadPoolExecutor(6) as starting:
+                list(starting.map(stack.enter_context, started))
             started[0].upload(b"by the first of six")
             known = [server.knows(digest(b"by the first of six")) for server in started]
         assert known == [200] * 6

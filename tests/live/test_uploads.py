@@ -103,7 +103,7 @@ def test_sixteen_clients_with_the_same_new_content_make_one_blob(servers: Server
     assert [path.name for path in blob_files(server)] == [digest(content)]
     assert blob_files(server)[0].stat().st_nlink == 17
     assert "ERROR" not in server.log
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
 
 
 def test_sixteen_clients_with_contents_of_their_own_keep_them_all(server: LiveServer) -> None:
@@ -163,7 +163,7 @@ def test_a_large_upload_costs_little_memory_and_one_write(
     assert total_written(server).keys() == written.keys()
     for account, before in written.items():
         assert total_written(server)[account] - before < allowed, account
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
     shutil.rmtree(server.archive / "blob")
     shutil.rmtree(server.archive / "archive")
 
@@ -225,7 +225,7 @@ def test_aborted_uploads_leave_nothing_and_no_descriptor(servers: ServerFactory)
         lambda: open_descriptors(server) <= before, seconds=20, what="descriptors are closed"
     )
     assert len(blob_files(server)) == 1
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
     assert "ERROR" not in server.log
 
 

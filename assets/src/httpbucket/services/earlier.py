@@ -32,8 +32,10 @@ class EarlierUploads:
         for record in self._records_of(source):
             inside = record.decompressed
             if inside and record.uploaded.blob.sha256 == source and self._is_kept(inside.blob):
-                told = (one for one in record.findings if one.problem == TRAILING_BYTES)
-                return inside.blob, tuple(told)
+                of_tree = self._findings_of_tree(record)
+                if of_tree is not None:
+                    told = (one for one in record.findings if one.problem == TRAILING_BYTES)
+                    return inside.blob, tuple(one for one in told if one not in of_tree)
         return None
 
     def tree(self, source: Digest, limits: UnpackLimits) -> tuple[Tree, tuple[Finding, ...]] | None:
@@ -50,6 +52,13 @@ class EarlierUploads:
             for upload in self._index.find_unpacked(source):
                 with suppress(UploadNotFound, ValueError):
                     yield self._records.load(upload)
+
+    def _findings_of_tree(self, record: Record) -> tuple[Finding, ...] | None:
+        """The findings that came with the record's tree; None when that cannot be told."""
+        if not record.tree:
+            return ()
+        header = self._header(record.tree)
+        return header.findings if header else None
 
     def _header(self, tree: Tree) -> ManifestHeader | None:
         try:

@@ -18,6 +18,9 @@ from httpbucket.storage.local.locks import try_lock
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
+#: More than sweepers can come between; where staging is gone, the end of trying.
+_CLAIMS = 100
+
 
 class LocalStagedFile:
     """A file without a name (``path`` None), or with one that nobody else knows."""
@@ -133,8 +136,11 @@ class LocalStaging:
 
 
 def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
-    """A new directory in staging, and the descriptor that locks it against every `sweep`."""
-    while True:
+    """A new directory in staging, and the descriptor that locks it against every `sweep`.
+
+    Raises FileNotFoundError when there is no staging.
+    """
+    for _ in range(_CLAIMS):
         path = staging / f"{os.getpid()}-{secrets.token_hex(4)}"
         # A sweeper may come between any two steps: then the directory is gone, or about to be.
         with suppress(FileNotFoundError):
@@ -143,6 +149,7 @@ def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
             if try_lock(descriptor) and path.exists():
                 return path, descriptor
             os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
 
 
 def _remove_if_dead(path: Path) -> bool:
