@@ -159,5 +159,5 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 @pytest.fixture
 def server(start_server: StartServer) -> LiveServer:
-    """A server with the defaults."""
-    return start_server()
+    """A server with the defaults, and the template that the README names."""
+    return start_server({"REPLICATE_0": "user/${USERNAME}/${TOPIC}"})

@@ -24,6 +24,7 @@ CONSOLE = {
     "pip install -r assets/requirements.txt": "installs; make run does the same line",
     "python3 ./assets/src/api.py": "test_starting: both start scripts",
     "FLASK_ENV=development python3 ./assets/src/api.py": "test_starting: reload",
+    "REPLICATE_0='user/${USERNAME}/${TOPIC}' make run": "the servers of these tests have it",
     "HOST=0.0.0.0 make run": "test_make_run_serves, and test_starting with other addresses",
     "PORT=8080 make run": "every server here has a PORT of its own",
     "PORT=8080,8081 make run": "test_starting: several ports",

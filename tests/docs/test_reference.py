@@ -85,9 +85,14 @@ def test_every_dependency_is_explained() -> None:
         *project["build-system"]["requires"],
         *re.findall(r"^\S+(?===)", (ROOT / "assets/requirements.txt").read_text(), re.MULTILINE),
     ]
-    names = {re.split(r"[<>=~!\[ ]", requirement)[0] for requirement in listed}
+    names = {_canonical(re.split(r"[<>=~!\[ ]", requirement)[0]) for requirement in listed}
     page = DOCS / "explanation" / "dependencies.md"
-    assert names <= {*codes(page.read_text())}
+    assert names <= {_canonical(name) for name in codes(page.read_text())}
+
+
+def _canonical(name: str) -> str:
+    """A distribution's name as all of its spellings are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_every_debian_package_that_tests_need_is_explained() -> None:

@@ -177,6 +177,10 @@ class LiveServer:
         """The status of ``HEAD /checksum/<digest>``."""
         return self.request("HEAD", f"/checksum/{digest}").status
 
+    def wait_for_empty_staging(self) -> None:
+        """Wait until nothing is left in staging; workers that start write a probe there."""
+        wait_until(lambda: not self.staged_names(), seconds=10, what="staging is empty")
+
     def staged_names(self) -> list[Path]:
         """What lies in staging, besides the directories that living workers hold."""
         staging = self.archive / "private" / "staging"

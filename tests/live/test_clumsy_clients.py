@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.live.conftest import ServerFactory
-from tests.live.server import LiveServer
+from tests.live.server import SERVE, LiveServer, wait_until
 from tests.live.wire import Wire
 
 #: More than all threads of the servers here.
@@ -81,3 +81,17 @@ def test_connections_on_which_nothing_is_sent_do_not_hold_up_the_end(server: Liv
         # A guard: a connection may be kept for thirty seconds otherwise.
         assert time.monotonic() - before < 15
         server.start()
+
+
+def test_more_connections_than_there_are_descriptors(servers: ServerFactory) -> None:
+    limited = ["sh", "-euc", 'ulimit -n 64; exec "$@"', "sh", *SERVE]
+    server = servers.start(command=limited, WEB_CONCURRENCY="1")
+    workers = server.workers()
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(server.connect())
+        wait_until(
+            lambda: "No descriptor is left" in server.log, seconds=15, what="none can be accepted"
+        )
+    assert_answers_soon(server)
+    assert server.workers() == workers

@@ -14,7 +14,7 @@ import pytest
 
 from tests.live.abilities import require_tracing
 from tests.live.conftest import ServerFactory
-from tests.live.server import SERVE, LiveServer, digest
+from tests.live.server import SERVE, LiveServer, digest, wait_until
 from tests.live.store_checks import faults
 
 CLIENTS = 6
@@ -75,8 +75,8 @@ def test_killing_it_at_any_moment_loses_nothing(servers: ServerFactory, rounds: 
         kill_under_load(server, acknowledged, random.Random(number), chance.uniform(0.05, 0.6))
         assert faults(server.archive) == [], f"after kill {number}"
         server.start()
-        assert server.staged_names() == []
-        assert dead_staging(server) == []
+        server.wait_for_empty_staging()
+        wait_until(lambda: not dead_staging(server), seconds=10, what="dead staging is swept")
         assert acknowledged.losses(server, since=before) == [], f"after kill {number}"
     assert acknowledged.losses(server) == []
     assert len(acknowledged.uploads) > 5 * rounds

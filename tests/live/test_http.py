@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.conftest import ServerFactory
-from tests.live.server import LiveServer, digest, wait_until
+from tests.live.server import LiveServer, digest
 from tests.live.wire import Answer, Wire, chunk, multipart, multipart_frame, request_head
 
 #: What the body of `_upload_head` is framed by.
@@ -53,7 +53,7 @@ def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveS
 
 def assert_nothing_was_kept(server: LiveServer, content: bytes) -> None:
     assert server.knows(digest(content)) == 404
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
 
 
 def assert_still_works(server: LiveServer) -> None:
@@ -226,7 +226,7 @@ class TestRefusals:
             answer = wire.receive_answer()
             assert (answer.status, answer.problem) == (413, "too-large")
             assert_next_request_works(wire)
-        assert impatient_server.staged_names() == []
+        impatient_server.wait_for_empty_staging()
 
     def test_a_refusal_far_beyond_what_is_drained_is_still_read(
         self, impatient_server: LiveServer
@@ -454,4 +454,4 @@ class TestSlowBodies:
             # Not read on: the kernel's buffers fill, and the only thread waits.
             assert wire.receive_line() == b"HTTP/1.1 200 OK"
             assert_still_works(server)
-        wait_until(lambda: not server.staged_names(), seconds=5, what="staging is empty")
+        server.wait_for_empty_staging()

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,23 @@ class TestWays:
         home = server.directory / "home"
         assert list(home.rglob("*")) == []
         assert [path for path in server.directory.rglob("*") if path.is_socket()] == []
+
+    def test_servers_that_start_on_a_new_store_at_the_same_moment(
+        self, servers: ServerFactory
+    ) -> None:
+        archive = servers.directory / "archive"
+        started = [servers.new(ARCHIVE_DIR=str(archive)) for _ in range(6)]
+        with ExitStack() as stack:
+            # The inner block ends when all have started, or have not: none is left behind.
+            with ThreadPoolExecutor(6) as starting:
+                list(starting.map(stack.enter_context, started))
+            started[0].upload(b"by the first of six")
+            known = [server.knows(digest(b"by the first of six")) for server in started]
+        assert known == [200] * 6
+
+    def test_another_class_of_workers(self, servers: ServerFactory) -> None:
+        server = servers.start(GUNICORN_CMD_ARGS="--worker-class gthread")
+        assert server.upload(b"by plain threads")["status"] == "Success"
 
     def test_two_servers_share_a_store(self, servers: ServerFactory) -> None:
         first = servers.start()

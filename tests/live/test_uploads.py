@@ -12,6 +12,7 @@ from threading import Barrier
 
 import pytest
 
+from httpbucket.domain.digest import EMPTY
 from tests.live.abilities import command_with_own_mounts
 from tests.live.conftest import ServerFactory
 from tests.live.server import SERVE, LiveServer, digest, wait_until
@@ -29,7 +30,9 @@ def some_bytes(size: int, *, seed: int = 0) -> bytes:
 
 
 def blob_files(server: LiveServer) -> list[Path]:
-    return [path for path in (server.archive / "blob").rglob("*") if path.is_file()]
+    """Every blob but the empty one, which is always there."""
+    files = (path for path in (server.archive / "blob").rglob("*") if path.is_file())
+    return [path for path in files if path.name != EMPTY.hex]
 
 
 def upload_directories(server: LiveServer) -> list[Path]:
@@ -63,6 +66,27 @@ def test_what_looks_like_a_boundary_is_content(server: LiveServer, piece: bytes)
     assert (server.archive / receipt["path"]["blob"]).read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("filename", "disposition"),
+    [
+        ("results.xml", "inline; filename=results.xml"),
+        ("two words.txt", 'inline; filename="two words.txt"'),
+        ("café.txt", "inline; filename=cafe.txt; filename*=UTF-8''caf%C3%A9.txt"),
+        ("日本.txt", "inline; filename=.txt; filename*=UTF-8''%E6%97%A5%E6%9C%AC.txt"),
+        ("😀", "inline; filename=\"\"; filename*=UTF-8''%F0%9F%98%80"),
+    ],
+)
+def test_a_blob_is_served_under_the_name_it_came_with(
+    server: LiveServer, filename: str, disposition: str
+) -> None:
+    content = f"named {filename}".encode()
+    path = "/" + server.upload(content, filename)["path"]["blob"]
+    for method, body in (("GET", content), ("HEAD", b"")):
+        answer = server.request(method, path)
+        assert (answer.status, answer.body) == (200, body)
+        assert answer.headers["Content-Disposition"] == disposition
+
+
 def test_sixteen_clients_with_the_same_new_content_make_one_blob(servers: ServerFactory) -> None:
     server = servers.start(WEB_CONCURRENCY="4")
     content = some_bytes(2 * MIB)
@@ -79,7 +103,7 @@ def test_sixteen_clients_with_the_same_new_content_make_one_blob(servers: Server
     assert [path.name for path in blob_files(server)] == [digest(content)]
     assert blob_files(server)[0].stat().st_nlink == 17
     assert "ERROR" not in server.log
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
 
 
 def test_sixteen_clients_with_contents_of_their_own_keep_them_all(server: LiveServer) -> None:
@@ -139,7 +163,7 @@ def test_a_large_upload_costs_little_memory_and_one_write(
     assert total_written(server).keys() == written.keys()
     for account, before in written.items():
         assert total_written(server)[account] - before < allowed, account
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
     shutil.rmtree(server.archive / "blob")
     shutil.rmtree(server.archive / "archive")
 
@@ -201,7 +225,7 @@ def test_aborted_uploads_leave_nothing_and_no_descriptor(servers: ServerFactory)
         lambda: open_descriptors(server) <= before, seconds=20, what="descriptors are closed"
     )
     assert len(blob_files(server)) == 1
-    assert server.staged_names() == []
+    server.wait_for_empty_staging()
     assert "ERROR" not in server.log
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
-from httpbucket.domain.errors import UploadNotFound
+from httpbucket.domain.errors import StorageUnavailable, UploadNotFound
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import only_one
 from httpbucket.wiring import Stores
@@ -63,6 +64,17 @@ class TestSweeping:
         assert backend.stores.staging.sweep() == 0
         keep(backend.stores, b"two")
         assert staged_on_disk(layout) == []
+
+    @pytest.mark.parametrize("unnamed", [True, False], ids=["unnamed", "named"])
+    def test_a_staging_that_somebody_cleared_is_made_again(
+        self, layout: Layout, unnamed: bool
+    ) -> None:
+        backend = local_backend(layout.root, unnamed=unnamed)
+        for number in range(3):
+            keep_upload(backend.stores, b"%d" % number, number=number)
+            for path in layout.staging.iterdir():
+                path.rmdir()
+        assert len(list(backend.stores.records.ids())) == 3
 
     def test_a_forked_process_stages_apart_from_its_parent(self, layout: Layout) -> None:
         backend = local_backend(layout.root, unnamed=False)
@@ -143,6 +155,21 @@ class TestStrangers:
         (layout.upload(record.id) / ".upload.json").unlink()
         with pytest.raises(UploadNotFound):
             local.records.load(record.id)
+
+    def test_an_upload_whose_blob_vanished_is_refused_whole(
+        self, layout: Layout, local: Stores
+    ) -> None:
+        record = record_of(keep(local, b"content"))
+        layout.blob(identity(b"content")).unlink()
+        with pytest.raises(StorageUnavailable):
+            local.records.publish(record)
+        assert list(local.records.ids()) == []
+
+    def test_a_store_that_was_removed_is_unavailable(self, layout: Layout, local: Stores) -> None:
+        shutil.rmtree(layout.root)
+        with pytest.raises(StorageUnavailable):
+            local.staging.create()
+        layout.staging.mkdir(parents=True)
 
     @pytest.mark.parametrize("text", [b"", b"{", b"null", b"\xff", b"[]", b"[" * 100_000])
     def test_a_damaged_record_is_told_as_such(

@@ -204,6 +204,19 @@ class TestWhatCannotBeAnswered:
         with pytest.raises(IndexNotReady):
             index.prepare()
 
+    def test_what_the_system_refuses_is_told_as_not_ready(
+        self, index: SqliteIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(self: Path, mode: int) -> None:
+            raise PermissionError(1, "Operation not permitted", str(self))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "chmod", refuse)
+            with pytest.raises(IndexNotReady) as raised:
+                index.add(record_of(ONE), None)
+        assert str(path.parent) not in str(raised.value)
+        assert_works(index)
+
     def test_a_sentence_shows_no_path(self, tmp_path: Path) -> None:
         with pytest.raises(IndexNotReady) as raised:
             SqliteIndex(tmp_path / "gone" / "index.sqlite3").is_complete()

@@ -144,7 +144,10 @@ def _location(text: str) -> str:
     url = urlsplit(text)
     if url.query or url.fragment:
         raise ValueError(f"{text!r} has a ? or #, behind which no path can be added")
-    absolute = url.scheme in {"http", "https"} and url.netloc
+    if "@" in url.netloc:
+        raise ValueError("a user or password in it would be shown in every receipt")
+    # Reading the port raises ValueError for one that is none.
+    absolute = url.scheme in {"http", "https"} and url.hostname and url.port != 0
     local = (url.scheme == "file" or not url.scheme) and url.path.startswith("/")
     if not (absolute or local):
         raise ValueError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from httpbucket.config import Settings
+from httpbucket.server.worker import PatientWorker
 
 _settings = Settings.from_environ(os.environ)
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -65,10 +66,14 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start what this process needs besides, once the application is loaded in it."""
     _end_alike_on_every_signal(worker)
-    from httpbucket.server import wsgi  # noqa: PLC0415
+    from httpbucket.server import archive_uri, wsgi  # noqa: PLC0415
 
-    worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
+    if isinstance(worker, PatientWorker):
+        worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
     wsgi.duties.start()
+    if worker.age == 1:
+        # The first worker looks for all of them. Not the parent: it forks, and has no threads.
+        archive_uri.look_in_background(_settings.archive_uri)
 
 
 def _end_alike_on_every_signal(worker: Any) -> None:

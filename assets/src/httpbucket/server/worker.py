@@ -8,6 +8,7 @@ it takes no malice, would stop a worker. Here waiting is left to the poller.
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import time
@@ -27,6 +28,10 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024**2
 _PIECE = 64 * 1024
 
+#: How long nobody is accepted when there are too many open files. Nothing else waits for it long.
+PAUSE_SECONDS = 0.2
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """Waits in the poller for first bytes and for last ones, and with a thread in between.
@@ -42,6 +47,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._heads: dict[TConn, float] = {}
         self._lingering: deque[tuple[float, TConn]] = deque()
         self._drained: dict[TConn, int] = {}
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection, if the process may have one more; gunicorn would end otherwise."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTOR:
+                raise
+            # The connection waits in the kernel's queue; the pause keeps us from asking all day.
+            self.log.warning("No descriptor is left for a new connection: %s", error)
+            time.sleep(PAUSE_SECONDS)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Give a connection to a thread, once something came on it."""

@@ -84,11 +84,13 @@ class SqliteIndex:
             if not _is_unusable(error.__cause__):
                 raise
             self.close()
-            self._move_aside(error)
+            with self._told_as_not_ready():
+                self._move_aside(error)
         else:
             if self._damaged.exists():
                 self.close()
-                self._move_aside("damage was met while serving")
+                with self._told_as_not_ready():
+                    self._move_aside("damage was met while serving")
 
     def _move_aside(self, reason: object) -> None:
         aside = self._beside(".unusable")
@@ -188,6 +190,9 @@ class SqliteIndex:
                 with suppress(OSError):
                     self._damaged.touch(INDEX_MODE)
             raise IndexNotReady(f"The index cannot answer now ({error}).") from error
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise IndexNotReady(f"The index cannot answer now ({reason}).") from error
 
     @property
     def _damaged(self) -> Path:

@@ -50,6 +50,11 @@ HTTP_PROBLEMS = {
 _RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.INSUFFICIENT_STORAGE: "60"}
 
 
+def status_of(kind: type[errors.BucketError]) -> HTTPStatus:
+    """The status of a refusal, by its own class or the nearest that the table has."""
+    return next(STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES)
+
+
 def register(app: Flask) -> None:
     """Answer every refusal in one form: JSON for programs, the same as a page for browsers."""
     app.register_error_handler(errors.BucketError, _refused)
@@ -58,7 +63,7 @@ def register(app: Flask) -> None:
 
 
 def _refused(error: errors.BucketError) -> Response:
-    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    status = status_of(type(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("Answered %d: %s", status, error, exc_info=error.__cause__)
     return _answer(status, str(error), error.problem, error.detail)

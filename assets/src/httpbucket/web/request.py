@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import IO, Any, ClassVar, cast
 
 from flask import Request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
@@ -53,10 +54,13 @@ class BucketRequest(Request):
         return bool(self.environ.get(CLIENT_GONE, bool)())
 
     def parameter(self, name: str) -> str:
-        """What the client says as a header, else in the query, else as a form field."""
-        field = name.lower()
+        """What the client says as a header, else as a form field, else in the query.
+
+        Names match in either case everywhere, and a value of nothing but spaces says nothing.
+        """
         header = _as_utf8(self.headers.get(name, ""))
-        return header or self.args.get(field) or self.form.get(field) or ""
+        said = (header, *_values(self.form, name), *_values(self.args, name))
+        return next((value for value in said if value.strip()), "")
 
     def chosen(self, names: Iterable[str]) -> dict[str, str]:
         """What the client says under these names, and in headers that begin with ``Meta-``."""
@@ -107,6 +111,10 @@ class BucketRequest(Request):
                 f"{self.max_form_memory_size} bytes."
             )
             raise
+
+
+def _values(fields: MultiDict[str, str], name: str) -> Iterator[str]:
+    return (value for key, value in fields.items(multi=True) if key.lower() == name.lower())
 
 
 def _as_utf8(value: str) -> str:

@@ -50,7 +50,7 @@ class LocalBlobStore:
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
-            with told_as_refusals():
+            with told_as_refusals(but=FileNotFoundError):
                 return self._layout.blob(digest).open("rb")
         except FileNotFoundError:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
@@ -69,10 +69,15 @@ class LocalBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
-        with suppress(FileNotFoundError), told_as_refusals():
-            status = self._layout.blob(digest).stat()
-            return status.st_nlink > 1 if status.st_size else None
-        return False
+        status = self._status(digest)
+        if status is None:
+            return False
+        return status.st_nlink > 1 if status.st_size else None
+
+    def _status(self, digest: Digest) -> os.stat_result | None:
+        with suppress(FileNotFoundError), told_as_refusals(but=FileNotFoundError):
+            return self._layout.blob(digest).stat()
+        return None
 
 
 class LocalBlobBatch:

@@ -13,25 +13,23 @@ from pathlib import Path
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_NOT_NOW = {
-    *(errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EACCES, errno.EPERM),
-    # Something that is no directory, or leads elsewhere, stands where one of ours should be.
-    *(errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
-}
 
 
 @contextmanager
-def told_as_refusals() -> Iterator[None]:
-    """Turn what the system says of a full or unusable disk into the refusals of the ports."""
+def told_as_refusals(*, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+    """Turn what the system says of a full or unusable disk into the refusals of the ports.
+
+    An error ``but`` is an answer to the caller and passes.
+    """
     try:
         yield
+    except but:
+        raise
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise StorageFull("The store has no room for this upload.") from error
-        if error.errno in _NOT_NOW:
-            reason = os.strerror(error.errno or 0).lower()
-            raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
-        raise
+        reason = os.strerror(error.errno or 0).lower()
+        raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
 
 
 def _sync_file_system(descriptor: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
@@ -36,13 +36,13 @@ class Linker:
         if blob.size == 0:
             self._disk.write_new(name, b"", BLOB_MODE, directory=directory, sync=sync)
             return
-        for inode in self._inodes(blob.sha256):
-            try:
-                self._disk.link(inode, name, directory=directory)
-            except OSError as error:
-                if error.errno not in _TAKES_NO_MORE_NAMES:
-                    raise
-            else:
+        if self._link(self._layout.blob_text(blob.sha256), name, directory):
+            return
+        path = self._layout.blob(blob.sha256)
+        for number in itertools.count(1):
+            sibling = path.with_name(f"{path.name}~{number}")
+            is_new = self._copy_where_missing(path, sibling)
+            if self._link(sibling, name, directory, is_new=is_new):
                 return
 
     def name_tree(self, entries: Iterable[ManifestEntry], *, directory: int) -> None:
@@ -58,17 +58,25 @@ class Linker:
                     parent, _, name = entry.path.rpartition("/")
                     self.name(entry.blob, name, directory=branch.enter(parent), sync=False)
 
-    def _inodes(self, digest: Digest) -> Iterator[Path | str]:
-        """The blob's own file and its siblings; a new sibling when none of them will do."""
-        yield self._layout.blob_text(digest)
-        path = self._layout.blob(digest)
-        number = 1
-        while True:
-            sibling = path.with_name(f"{path.name}~{number}")
-            if not sibling.exists():
-                self._copy(path, sibling)
-            yield sibling
-            number += 1
+    def _link(self, inode: Path | str, name: str, directory: int, *, is_new: bool = False) -> bool:
+        """Link a blob's file or a sibling of it; False when another sibling may do."""
+        try:
+            self._disk.link(inode, name, directory=directory)
+        except OSError as error:
+            if error.errno not in _TAKES_NO_MORE_NAMES:
+                raise
+            if is_new and error.errno != errno.EMLINK:
+                # Not the file is at fault but the directory, and no other copy would do either.
+                Path(inode).unlink(missing_ok=True)
+                raise
+            return False
+        return True
+
+    def _copy_where_missing(self, path: Path, sibling: Path) -> bool:
+        if sibling.exists():
+            return False
+        self._copy(path, sibling)
+        return True
 
     def _copy(self, path: Path, sibling: Path) -> None:
         staged = self._staging.create_local()
@@ -133,9 +141,13 @@ class _Branch:
 
 
 @contextmanager
-def opened_directory(path: Path) -> Iterator[int]:
-    """The directory's descriptor, closed at the end; never one that a symlink leads to."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def opened_directory(path: Path | str, *, below: int | None = None) -> Iterator[int]:
+    """The directory's descriptor, closed at the end; never one that a symlink leads to.
+
+    ``path`` is relative to the open directory ``below`` if that is given.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=below)
     try:
         yield descriptor
     finally:

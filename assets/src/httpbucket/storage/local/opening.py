@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.digest import EMPTY
@@ -18,6 +20,7 @@ from httpbucket.storage.local.layout import (
     PUBLIC_DIRECTORY_MODE,
     Layout,
 )
+from httpbucket.storage.local.staging import claim_directory
 
 
 def open_store(layout: Layout, disk: Disk) -> None:
@@ -30,9 +33,10 @@ def open_store(layout: Layout, disk: Disk) -> None:
         _make_root(layout.root, disk)
         _check_marker(layout)
         _make_directories(layout, disk)
-        _check_linking(layout, disk)
         _make_empty_blob(layout, disk)
-        _write_marker(layout, disk)
+        with _aside(layout, disk) as aside:
+            _check_linking(layout, disk, aside)
+            _write_marker(layout, disk, aside)
     except OSError as error:
         raise UnusableStore(_sentence(layout.root, error)) from error
 
@@ -52,6 +56,9 @@ def _check_marker(layout: Layout) -> None:
     except FileNotFoundError:
         ours = {path.name for path in (*layout.public_directories, layout.private)}
         strangers = {path.name for path in layout.root.iterdir()} - ours - {"lost+found"}
+        if layout.marker.name in strangers:
+            # Another server has made the store in the meantime.
+            return _check_marker(layout)
         if strangers:
             raise UnusableStore(
                 f"ARCHIVE_DIR {layout.root} holds other files (for example {min(strangers)!r}) and "
@@ -82,21 +89,30 @@ def _make_directories(layout: Layout, disk: Disk) -> None:
         disk.ensure_directory(path, PRIVATE_DIRECTORY_MODE, below=layout.root)
 
 
-def _check_linking(layout: Layout, disk: Disk) -> None:
-    """Write, sync and link where blobs and uploads will be; and link a blob that is there."""
-    probe = layout.staging / f"probe-{secrets.token_hex(8)}"
-    twin = layout.blobs / probe.name
+@contextmanager
+def _aside(layout: Layout, disk: Disk) -> Iterator[Path]:
+    """A directory for a moment, which no server that starts at the same time sweeps away."""
+    path, lock = claim_directory(layout.staging, disk)
     try:
-        disk.write_new(probe, b"probe", BLOB_MODE)
-        disk.link(probe, twin)
-        twin.unlink()
-        probe.unlink()
-        kept = next(layout.blobs.glob("??/??/*"), None)
-        if kept is not None:
-            _link_kept(layout, disk, kept, probe)
+        yield path
     finally:
-        for path in (probe, twin):
-            path.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _check_linking(layout: Layout, disk: Disk, aside: Path) -> None:
+    """Write, sync and link where content will have names; and link a blob that is there."""
+    probe = aside / "probe"
+    disk.write_new(probe, b"probe", BLOB_MODE)
+    for directory in layout.public_directories:
+        twin = directory / f"probe-{secrets.token_hex(8)}"
+        try:
+            disk.link(probe, twin)
+        finally:
+            twin.unlink(missing_ok=True)
+    kept = next(layout.blobs.glob("??/??/*"), None)
+    if kept is not None:
+        _link_kept(layout, disk, kept, aside / "kept")
 
 
 def _make_empty_blob(layout: Layout, disk: Disk) -> None:
@@ -123,18 +139,15 @@ def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:
             raise
 
 
-def _write_marker(layout: Layout, disk: Disk) -> None:
+def _write_marker(layout: Layout, disk: Disk, aside: Path) -> None:
     """Linked when it is whole, so that no crash leaves a marker that says nothing."""
     if layout.marker.exists():
         return
-    aside = layout.staging / f"marker-{secrets.token_hex(8)}"
-    disk.write_new(aside, f"{LAYOUT_VERSION}\n".encode(), BLOB_MODE)
-    try:
-        with suppress(FileExistsError):
-            disk.link(aside, layout.marker)
-        disk.sync_directory(layout.root)
-    finally:
-        aside.unlink()
+    marker = aside / "marker"
+    disk.write_new(marker, f"{LAYOUT_VERSION}\n".encode(), BLOB_MODE)
+    with suppress(FileExistsError):
+        disk.link(marker, layout.marker)
+    disk.sync_directory(layout.root)
 
 
 def _sentence(root: Path, error: OSError) -> str:
@@ -150,6 +163,11 @@ def _sentence(root: Path, error: OSError) -> str:
             )
         case errno.EROFS:
             return f"ARCHIVE_DIR {root} lies on a read-only file system; name a writable one."
+        case errno.EXDEV:
+            return (
+                f"The directories in ARCHIVE_DIR {root} lie on several file systems, between which "
+                "nothing can be linked; mount all of it as one."
+            )
         case _:
             reason = os.strerror(error.errno or 0)
             return f"ARCHIVE_DIR {root} cannot be used: {reason}; name another directory."

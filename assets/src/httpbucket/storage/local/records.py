@@ -46,7 +46,7 @@ class LocalRecords:
 
     def load(self, upload: UploadId) -> Record:
         try:
-            with told_as_refusals():
+            with told_as_refusals(but=FileNotFoundError):
                 text = (self._layout.upload(upload) / RECORD_NAME).read_bytes()
         except FileNotFoundError:
             raise UploadNotFound(f"There is no upload {upload}.") from None

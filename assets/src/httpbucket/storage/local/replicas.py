@@ -9,13 +9,22 @@ loss only while nothing was published in that directory since, because every lat
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
+import re
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from httpbucket.domain.errors import UploadNotFound
+from httpbucket.domain.errors import (
+    BlobNotFound,
+    StorageFull,
+    StorageUnavailable,
+    UploadNotFound,
+)
 from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import HeldDirectories, Records, TreeStore
 from httpbucket.storage.local.disk import Disk, told_as_refusals
@@ -24,7 +33,10 @@ from httpbucket.storage.local.links import Linker, opened_directory
 from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
 
+logger = logging.getLogger(__name__)
+
 _DIGEST_DIGITS = 16
+_DIGEST = re.compile(rf"[0-9a-f]{{{_DIGEST_DIGITS}}}")
 #: Lock files would be as many as replica directories; two that share one only wait for each other.
 _STRIPE_DIGITS = 2
 
@@ -51,14 +63,13 @@ class LocalReplicas:
 
     @contextmanager
     def hold(self, directories: Collection[str]) -> Iterator[HeldDirectories]:
-        # In one order everywhere, so that nobody waits for somebody who waits for him.
-        stripes = sorted({_digest(directory)[:_STRIPE_DIGITS] for directory in directories})
+        digests = {_digest(directory) for directory in directories}
         with ExitStack() as locks:
             with told_as_refusals():
-                for stripe in stripes:
-                    locks.enter_context(locked(self._layout.locks / f"replica-{stripe}"))
-                for directory in directories:
-                    self._finish(directory)
+                locks.enter_context(self._locked(digests))
+                for digest in digests:
+                    for path in sorted(self._layout.redo.glob(f"*-{digest}")):
+                        self._redo(path)
             held = _Held(self, self._layout)
             try:
                 yield held
@@ -66,16 +77,8 @@ class LocalReplicas:
                 held.forget_unpublished()
 
     def finish(self) -> int:
-        found = {path.name for path in self._layout.redo.iterdir()}
-        uploads = {name.rpartition("-")[0] for name in found}
-        for upload in uploads:
-            with suppress(UploadNotFound, ValueError):
-                record = self._records.load(UploadId.parse(upload))
-                with self.hold({replica.directory for replica in record.replicas}):
-                    found -= {path.name for path in _redo_files(self._layout, record)}
-        for name in found:
-            (self._layout.redo / name).unlink(missing_ok=True)
-        return len(uploads)
+        found = sorted(path.name for path in self._layout.redo.iterdir())
+        return len({name.rpartition("-")[0] for name in found if self._finish(name)})
 
     def announce(self, record: Record) -> None:
         """As `HeldDirectories.announce`."""
@@ -87,17 +90,53 @@ class LocalReplicas:
     def make(self, record: Record) -> None:
         """As `HeldDirectories.make`."""
         with told_as_refusals():
-            for directory in dict.fromkeys(replica.directory for replica in record.replicas):
+            for directory in _directories(record):
                 self._make_in(directory, record)
             for path in _redo_files(self._layout, record):
                 path.unlink(missing_ok=True)
 
-    def _finish(self, directory: str) -> None:
-        for path in self._layout.redo.glob(f"*-{_digest(directory)}"):
-            with suppress(UploadNotFound):
-                upload = UploadId.parse(path.name.rpartition("-")[0])
-                self._make_in(directory, self._records.load(upload))
+    @contextmanager
+    def _locked(self, digests: Collection[str]) -> Iterator[None]:
+        with ExitStack() as locks:
+            # In one order everywhere, so that nobody waits for somebody who waits for him.
+            for stripe in sorted({digest[:_STRIPE_DIGITS] for digest in digests}):
+                locks.enter_context(locked(self._layout.locks / f"replica-{stripe}"))
+            yield
+
+    def _finish(self, name: str) -> bool:
+        """Redo what a file in ``private/redo`` says, unless that has to wait for a later start."""
+        path = self._layout.redo / name
+        digest = name.rpartition("-")[2]
+        if not _DIGEST.fullmatch(digest):
             path.unlink(missing_ok=True)
+            return False
+        try:
+            # Its writer may be alive, in another server on the same store.
+            with told_as_refusals(), self._locked([digest]):
+                return path.exists() and self._redo(path)
+        except (StorageFull, StorageUnavailable) as error:
+            logger.warning("The replicas that %s stands for are made later: %s", path.name, error)
+            return False
+
+    def _redo(self, path: Path) -> bool:
+        """Make what the redo file stands for, and remove it; False if that is nothing.
+
+        The caller has its lock. What can never be made must not keep others from the directory.
+        """
+        upload, _, digest = path.name.rpartition("-")
+        is_made = False
+        try:
+            record = self._records.load(UploadId.parse(upload))
+            for directory in _directories(record):
+                if _digest(directory) == digest:
+                    self._make_in(directory, record)
+                    is_made = True
+        except UploadNotFound:
+            logger.info("Upload %s ended before it was published.", upload)
+        except (BlobNotFound, FileNotFoundError, ValueError) as error:
+            logger.error("Upload %s is damaged; its replicas cannot be made: %s", upload, error)
+        path.unlink(missing_ok=True)
+        return is_made
 
     def _make_in(self, directory: str, record: Record) -> None:
         parts = directory.split("/")[1:]
@@ -126,18 +165,31 @@ class LocalReplicas:
         """Aside, then renamed: a reader sees all of it or nothing."""
         if not record.tree or _exists(name, directory):
             return
-        aside = self._staging.unused_path()
-        self._disk.make_directory(aside, PUBLIC_DIRECTORY_MODE)
-        digest = record.tree.manifest.sha256
-        with self._trees.load(digest) as manifest, opened_directory(aside) as below:
-            self._linker.name_tree(manifest.entries, directory=below)
-        self._disk.sync_everything(aside)
-        self._disk.rename(aside, name, directory=directory)
+        with self._aside() as aside:
+            self._disk.make_directory(aside, PUBLIC_DIRECTORY_MODE)
+            digest = record.tree.manifest.sha256
+            with self._trees.load(digest) as manifest, opened_directory(aside) as below:
+                self._linker.name_tree(manifest.entries, directory=below)
+            self._disk.sync_everything(aside)
+            self._disk.rename(aside, name, directory=directory)
 
     def _point(self, link: str, name: str, directory: int) -> None:
+        with self._aside() as aside:
+            aside.symlink_to(name)
+            self._disk.rename(aside, link, directory=directory)
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        """Where something is made before it is renamed; nothing stays there when that fails."""
         aside = self._staging.unused_path()
-        aside.symlink_to(name)
-        self._disk.rename(aside, link, directory=directory)
+        try:
+            yield aside
+        except BaseException:
+            if aside.is_dir() and not aside.is_symlink():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.unlink(missing_ok=True)
+            raise
 
 
 class _Held:
@@ -149,10 +201,16 @@ class _Held:
         self._announced: Record | None = None
 
     def entries(self, directory: str) -> Collection[str]:
-        try:
-            return [path.name for path in (self._layout.root / directory).iterdir()]
-        except FileNotFoundError:
-            return ()
+        with told_as_refusals(), ExitStack() as opened:
+            innermost = opened.enter_context(opened_directory(self._layout.replicas.resolve()))
+            try:
+                for part in directory.split("/")[1:]:
+                    innermost = opened.enter_context(opened_directory(part, below=innermost))
+                names = _names_in(innermost)
+            except FileNotFoundError:
+                names = []
+            _require_writable(innermost)
+        return names
 
     def announce(self, record: Record) -> None:
         self._announced = record
@@ -169,12 +227,26 @@ class _Held:
 
 
 def _redo_files(layout: Layout, record: Record) -> list[Path]:
-    directories = dict.fromkeys(replica.directory for replica in record.replicas)
-    return [layout.redo / f"{record.id}-{_digest(directory)}" for directory in directories]
+    return [layout.redo / f"{record.id}-{_digest(one)}" for one in _directories(record)]
+
+
+def _directories(record: Record) -> list[str]:
+    return [*dict.fromkeys(replica.directory for replica in record.replicas)]
 
 
 def _digest(directory: str) -> str:
     return hashlib.sha256(directory.encode()).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _names_in(directory: int) -> list[str]:
+    with os.scandir(directory) as found:
+        return [entry.name for entry in found]
+
+
+def _require_writable(directory: int) -> None:
+    """Refuse before anything is recorded what making a replica would be refused after."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _exists(name: str, directory: int) -> bool:

@@ -18,6 +18,9 @@ from httpbucket.storage.local.locks import try_lock
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
+#: More than sweepers can come between; where staging is gone, the end of trying.
+_CLAIMS = 100
+
 
 class LocalStagedFile:
     """A file without a name (``path`` None), or with one that nobody else knows."""
@@ -116,20 +119,37 @@ class LocalStaging:
 
     def _own_directory(self) -> Path:
         with self._guard:
-            if self._own is None or self._own[0] != os.getpid():
-                self._own = (os.getpid(), *self._claim_directory())
+            if not self._owns_directory():
+                self._own = (os.getpid(), *claim_directory(self._layout.staging, self._disk))
+            assert self._own is not None
             return self._own[1]
 
-    def _claim_directory(self) -> tuple[Path, int]:
-        while True:
-            path = self._layout.staging / f"{os.getpid()}-{secrets.token_hex(4)}"
-            self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
-            with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-                # A sweeper may have come between: then the directory is gone, or about to be.
-                if try_lock(descriptor) and path.exists():
-                    return path, descriptor
-                os.close(descriptor)
+    def _owns_directory(self) -> bool:
+        """Not in a process that was forked, nor when somebody cleared the staging."""
+        if self._own is None or self._own[0] != os.getpid():
+            return False
+        _, path, descriptor = self._own
+        if path.is_dir():
+            return True
+        os.close(descriptor)
+        return False
+
+
+def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
+    """A new directory in staging, and the descriptor that locks it against every `sweep`.
+
+    Raises FileNotFoundError when there is no staging.
+    """
+    for _ in range(_CLAIMS):
+        path = staging / f"{os.getpid()}-{secrets.token_hex(4)}"
+        # A sweeper may come between any two steps: then the directory is gone, or about to be.
+        with suppress(FileNotFoundError):
+            disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            if try_lock(descriptor) and path.exists():
+                return path, descriptor
+            os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
 
 
 def _remove_if_dead(path: Path) -> bool:
