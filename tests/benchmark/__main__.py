@@ -17,10 +17,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of each, medians are shown")
     parser.add_argument("--directory", type=Path, help="where to work; on the disk that counts")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        # Servers of tests print their log at their end.
-        with redirect_stdout(StringIO()):
-            found = unpack.benchmark(Path(directory), rounds=options.rounds)
+    # Servers of tests print their log at their end.
+    quiet = redirect_stdout(StringIO())
+    with quiet, tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        found = unpack.benchmark(Path(directory), rounds=options.rounds)
     print(found)
 
 
