@@ -104,6 +104,16 @@ class TestCompletingTheIndex:
         assert Duties(broken, services_of(broken))._try_to_complete_index() is False
 
 
+class TestClearingUp:
+    def test_what_a_killed_worker_left_goes_when_another_begins(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        left = tmp_path / "store" / "private" / "staging" / "4711-abcdef01"
+        left.mkdir()
+        (left / "half").write_bytes(b"half of an upload")
+        Duties(stores, services_of(stores)).clear_up()
+        assert not left.exists()
+
+
 class TestStarting:
     def test_a_start_completes_the_index(self, stores: Stores) -> None:
         keep_upload(stores, b"content")

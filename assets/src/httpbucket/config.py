@@ -55,7 +55,7 @@ class Settings:
     unpack_concurrency: int
     # Filename suffixes of archive files that stay packed unless the client asks.
     unpack_not: tuple[str, ...]
-    # Reload on changes of the code, answer with more talk in the log.
+    # Reload on changes of the code.
     development: bool
 
     @classmethod

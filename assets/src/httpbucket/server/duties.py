@@ -16,7 +16,7 @@ RETRY_SECONDS = 2
 
 
 class Duties:
-    """A thread of a worker that completes the index.
+    """A thread of a worker that clears up behind another that was killed, and completes the index.
 
     Only one process reads the records at a time. A process whose own upload the index did not take
     in reads them itself, however complete the index says it is: another one may have passed that
@@ -38,6 +38,15 @@ class Duties:
         self._stopping = True
         self._services.index_gap.set()
 
+    def clear_up(self) -> None:
+        """Remove what a worker left that was killed, and make the replicas that it still owed.
+
+        gunicorn starts another in its place, whose duties begin with this.
+        """
+        swept, finished = self._stores.staging.sweep(), self._stores.replicas.finish()
+        if swept or finished:
+            logger.info("Removed %d unfinished uploads, finished %d.", swept, finished)
+
     def complete_index(self) -> bool:
         """Do what there is to do for the index; whether nothing is left to do."""
         index = self._stores.index
@@ -54,6 +63,10 @@ class Duties:
         return done
 
     def _run(self) -> None:
+        try:
+            self.clear_up()
+        except (BucketError, OSError):
+            logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
             self._services.index_gap.wait(seconds)

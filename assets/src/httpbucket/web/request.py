@@ -54,20 +54,26 @@ class BucketRequest(Request):
         return bool(self.environ.get(CLIENT_GONE, bool)())
 
     def parameter(self, name: str) -> str:
-        """What the client says as a header, else as a form field, else in the query.
-
-        Names match in either case everywhere, and a value of nothing but spaces says nothing.
-        """
-        header = _as_utf8(self.headers.get(name, ""))
-        said = (header, *_values(self.form, name), *_values(self.args, name))
-        return next((value for value in said if value.strip()), "")
+        """What the client says of how to treat its file: as a header, in the query, in a field."""
+        return self._said(name, self.args, self.form)
 
     def chosen(self, names: Iterable[str]) -> dict[str, str]:
-        """What the client says under these names, and in headers that begin with ``Meta-``."""
-        said = {name: self.parameter(name) for name in names}
+        """What the client says of its content under these names, and in ``Meta-`` headers.
+
+        Headers win over form fields, and those over the query.
+        """
         meta = (name.lower() for name, _ in self.headers if name.lower().startswith(META_PREFIX))
-        said |= {name: self.parameter(name) for name in meta}
+        said = {name: self._said(name, self.form, self.args) for name in (*names, *meta)}
         return {name: value for name, value in said.items() if value}
+
+    def _said(self, name: str, *others: MultiDict[str, str]) -> str:
+        """The header of this name, else the first of ``others`` that has it, in either case.
+
+        A value of nothing but spaces says nothing.
+        """
+        values = (value for other in others for value in _values(other, name))
+        said = (_as_utf8(self.headers.get(name, "")), *values)
+        return next((value for value in said if value.strip()), "")
 
     def single_file(self, field: str) -> tuple[IncomingFile, str | None]:
         """The one file in ``field``, and its name as the client gave it.

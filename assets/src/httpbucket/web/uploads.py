@@ -47,6 +47,8 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
         if asked.prefers_html and "json" not in asked.args:
             page = render_template("show_upload.html", record=record, shown=shown)
             return Response(page, headers={"Vary": "Accept"})
-        return jsonify(shown)
+        answer = jsonify(shown)
+        answer.vary.add("Accept")
+        return answer
 
     return routes
