@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.errors import BlobNotFound, BucketError
+from httpbucket.domain.errors import BucketError, ContentVanished
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
@@ -94,13 +94,15 @@ class Ingest:
             inside = self._unpack.inside(incoming, uploaded, wish=wish, is_gone=is_gone, anew=anew)
             with inside as unpacked:
                 steps = [*log, self._keep_blob(incoming, blob)]
-                return self._publish(uploaded, unpacked, headers or {}, steps)
-
-        try:
-            return attempt(anew=False)
-        except BlobNotFound:
-            logger.exception("A tree that %s gave before lacks a member; unpacking anew.", name)
+                try:
+                    return self._publish(uploaded, unpacked, headers or {}, steps)
+                except ContentVanished as error:
+                    if not unpacked.is_tree_of_earlier:
+                        raise
+                    logger.error("%s The archive file %s is unpacked anew.", error, name)
             return attempt(anew=True)
+
+        return attempt(anew=False)
 
     def _publish(
         self,

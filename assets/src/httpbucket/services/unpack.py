@@ -38,6 +38,11 @@ class Unpacked:
     decompressed_file: IncomingFile | None = None
     built: BuiltTree | None = None
 
+    @property
+    def is_tree_of_earlier(self) -> bool:
+        """Whether the tree is one that an earlier upload left."""
+        return self.tree is not None and self.built is None
+
     def keep(self, blobs: BlobStore, trees: TreeStore) -> None:
         """Make blobs of all of it; afterwards a record may name them."""
         if self.decompressed_file and self.decompressed:
