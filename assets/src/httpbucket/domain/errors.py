@@ -83,6 +83,12 @@ class StorageUnavailable(BucketError):
     problem = "storage-unavailable"
 
 
+class ContentVanished(StorageUnavailable):
+    """Something that was kept is gone from the store, by whatever hand."""
+
+    problem = "content-vanished"
+
+
 class IndexNotReady(BucketError):
     """The index cannot answer yet; the same question later gets an answer."""
 

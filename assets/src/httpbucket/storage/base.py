@@ -154,7 +154,8 @@ class Records(Protocol):
         """Make the upload and all its names appear, in one step, and survive power loss.
 
         The caller promises that every blob and manifest that the record names is kept, and that
-        the id is new. When this raises, nothing of the upload is to be seen.
+        the id is new. When this raises, nothing of the upload is to be seen; `ContentVanished`
+        says that something which the record or its manifest names is gone, where a backend notices.
         """
         ...
 
