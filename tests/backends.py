@@ -17,6 +17,7 @@ from httpbucket.storage.memory import (
     MemoryReplicas,
     MemoryStaging,
 )
+from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
 
@@ -32,12 +33,16 @@ class Backend:
 def memory_backend() -> Backend:
     """Everything in memory."""
     staging, blobs = MemoryStaging(), MemoryBlobStore()
+    trees, records, replicas = BlobTreeStore(blobs), MemoryRecords(), MemoryReplicas()
     stores = Stores(
         staging=staging,
         blobs=blobs,
-        trees=BlobTreeStore(blobs),
-        records=MemoryRecords(),
-        replicas=MemoryReplicas(),
+        trees=trees,
+        records=records,
+        replicas=replicas,
+        shelves=MemoryShelves(
+            records=records, replicas=replicas.directories, blobs=blobs, trees=trees
+        ),
         index=MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
     )

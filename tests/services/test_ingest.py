@@ -17,6 +17,7 @@ from httpbucket.domain.errors import (
 )
 from httpbucket.domain.upload import Receipt
 from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
+from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, build
 from tests.examples import DIGESTS, NOW, descriptor, upload_id
@@ -34,12 +35,14 @@ class Bench:
         self.blobs = RecordingBlobStore(self.journal)
         self.records = RecordingRecords(self.journal)
         self.index = RecordingIndex(self.journal)
+        trees = BlobTreeStore(self.blobs)
         stores = Stores(
             staging=self.staging,
             blobs=self.blobs,
-            trees=BlobTreeStore(self.blobs),
+            trees=trees,
             records=self.records,
             replicas=MemoryReplicas(),
+            shelves=MemoryShelves(records=self.records, replicas={}, blobs=self.blobs, trees=trees),
             index=self.index,
             only_one=lambda duty: nullcontext(True),
         )
