@@ -35,6 +35,7 @@ def test_a_path_reads_back_as_it_was(text: str) -> None:
         "archive/../private/index.sqlite3",
         "archive/a/..",
         "archive/a\0b",
+        "archive/a\r\nb",
         "archive/caf\udce9",
         "archive/" + "a" * 256,
         "archive/" + "é" * 128,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,7 +13,7 @@ _FILE, _EXECUTABLE, _DIRECTORY = 0o644, 0o755, 0o755
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A file with its reader, which is closed when it was read; or an empty directory, without.
+    """A file, which is opened when its turn comes; or an empty directory, without ``open``.
 
     ``modified`` is seconds since 1970.
     """
@@ -21,7 +21,7 @@ class TarMember:
     name: str
     size: int
     modified: int
-    reader: BinaryIO | None = None
+    open: Callable[[], BinaryIO] | None = None
     executable: bool = False
 
 
@@ -32,8 +32,8 @@ def tar_pieces(members: Iterable[TarMember]) -> Iterator[bytes]:
     """
     for member in members:
         yield _header(member)
-        if member.reader is not None:
-            with member.reader as reader:
+        if member.open is not None:
+            with member.open() as reader:
                 yield from read_exactly(reader, member.size)
             yield bytes(-member.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
@@ -54,6 +54,6 @@ def _header(member: TarMember) -> bytes:
     header.size = member.size
     header.mtime = member.modified
     header.mode = _EXECUTABLE if member.executable else _FILE
-    if member.reader is None:
+    if member.open is None:
         header.type, header.mode = tarfile.DIRTYPE, _DIRECTORY
     return header.tobuf(tarfile.PAX_FORMAT)

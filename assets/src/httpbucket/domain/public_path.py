@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +11,7 @@ from httpbucket.domain.errors import NameNotFound
 #: The directories of the store whose names are shown.
 SHELVES = ("archive", "replica")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_PART_BYTES = 255
 _DEEPEST = 200
 
@@ -28,7 +30,7 @@ class PublicPath:
     def parse(cls, text: str) -> Self:
         """Read a path without a slash at its end. Raises `NameNotFound`.
 
-        No name that is kept is empty, ``.`` or ``..``, holds a NUL, or is no Unicode.
+        No name that is kept is empty, ``.`` or ``..``, holds control characters, or is no Unicode.
         """
         parts = tuple(text.split("/"))
         if parts[0] not in SHELVES or len(parts) > _DEEPEST or not all(map(_is_name, parts)):
@@ -62,7 +64,7 @@ def is_shown(name: str) -> bool:
 
 
 def _is_name(part: str) -> bool:
-    if part in ("", ".", "..") or "\0" in part or "/" in part:
+    if part in ("", ".", "..") or "/" in part or _CONTROL.search(part):
         return False
     try:
         return len(part.encode()) <= _MAX_PART_BYTES

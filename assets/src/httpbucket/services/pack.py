@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from httpbucket.content.tar_stream import TarMember, read_exactly, tar_pieces
@@ -78,8 +79,8 @@ class Pack:
                 yield TarMember(name, 0, modified)
             else:
                 executable = bool(shown.facts and shown.facts.executable)
-                reader = self._browse.open(shown)
-                yield TarMember(name, shown.entry.size, modified, reader, executable)
+                open_file = functools.partial(self._browse.open, shown)
+                yield TarMember(name, shown.entry.size, modified, open_file, executable)
 
     def _content(self, sha256: bytes, start: int, size: int) -> Iterator[bytes]:
         with self._blobs.open(Digest.of("sha256", sha256)) as reader:

@@ -6,7 +6,7 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
@@ -57,9 +57,10 @@ class LocalShelves:
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
         with self._directory(path, path.parts) as directory:
             with os.scandir(directory) as found:
-                shown = (entry.name for entry in found if entry.name > after)
-                names = heapq.nsmallest(limit + 1, _without_our_own(path, shown))
-            entries = (_entry(name, directory) for name in names[:limit])
+                behind = (entry.name for entry in found if entry.name > after)
+                names = heapq.nsmallest(limit + 1, behind)
+            shown = _without_our_own(path, names[:limit])
+            entries = (_entry(name, directory) for name in shown)
             next_after = names[limit - 1] if len(names) > limit else None
             return ShelfPage(tuple(filter(None, entries)), next_after)
 
@@ -89,7 +90,7 @@ def _told_as_missing(path: PublicPath) -> Iterator[None]:
             raise
 
 
-def _without_our_own(path: PublicPath, names: Iterator[str]) -> Iterator[str]:
+def _without_our_own(path: PublicPath, names: Iterable[str]) -> Iterator[str]:
     is_upload = path.parts[0] == "archive" and len(path.parts) == _PARTS_OF_AN_UPLOAD
     ours = {RECORD_NAME, MANIFEST_NAME} if is_upload else set()
     return (name for name in names if name not in ours and is_shown(name))
