@@ -55,6 +55,7 @@ def create_app(
     app.after_request(checksums.without_body)
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
+    app.add_template_filter(_count_of, "count_of")
     return app
 
 
@@ -67,3 +68,7 @@ def _protect(response: Response) -> Response:
 
 def _show_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _count_of(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
