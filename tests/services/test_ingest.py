@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 
@@ -16,9 +15,9 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
-from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
-from httpbucket.storage.trees import BlobTreeStore
-from httpbucket.wiring import Stores, build
+from httpbucket.storage.memory import MemoryStaging
+from httpbucket.wiring import build
+from tests.backends import memory_stores
 from tests.examples import DIGESTS, NOW, descriptor, upload_id
 from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
 
@@ -34,14 +33,8 @@ class Bench:
         self.blobs = RecordingBlobStore(self.journal)
         self.records = RecordingRecords(self.journal)
         self.index = RecordingIndex(self.journal)
-        stores = Stores(
-            staging=self.staging,
-            blobs=self.blobs,
-            trees=BlobTreeStore(self.blobs),
-            records=self.records,
-            replicas=MemoryReplicas(),
-            index=self.index,
-            only_one=lambda duty: nullcontext(True),
+        stores = memory_stores(
+            staging=self.staging, blobs=self.blobs, records=self.records, index=self.index
         )
         settings = {"DIGESTS": ",".join(DIGESTS), "MAX_CONTENT_LENGTH": str(LIMIT)}
         services = build(
