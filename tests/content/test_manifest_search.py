@@ -57,8 +57,9 @@ def test_a_line_longer_than_what_is_read_at_a_time_is_found() -> None:
         assert search.find(path)
 
 
-def test_a_damaged_line_is_told() -> None:
-    search = ManifestSearch(BytesIO(b"{}\n{half an ent\n"))
+@pytest.mark.parametrize("line", [b"{half an ent\n", b"[]\n", b"{}\n", b"\xff\n"])
+def test_a_damaged_line_is_told(line: bytes) -> None:
+    search = ManifestSearch(BytesIO(b"{}\n" + line))
     with pytest.raises(ValueError, match=r"."):
         search.find("a")
 

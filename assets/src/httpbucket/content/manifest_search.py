@@ -63,4 +63,7 @@ class ManifestSearch:
 
 
 def _path(line: bytes) -> str:
-    return str(json.loads(line)["path"])
+    try:
+        return str(json.loads(line)["path"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a manifest's entry: {error!r}") from error

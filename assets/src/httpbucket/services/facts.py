@@ -79,7 +79,7 @@ class FactFinder:
             return None
         try:
             return self._facts(place)
-        except (ValueError, KeyError, BlobNotFound) as error:
+        except (ValueError, BlobNotFound) as error:
             logger.error("The manifest of upload %s cannot be read: %s", place.record.id, error)
             return None
 
