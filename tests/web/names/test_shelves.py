@@ -62,8 +62,8 @@ class TestFiles:
         [
             ("x.xml", "filename=x.xml"),
             ("a b.xml", 'filename="a b.xml"'),
-            ("é.xml", "filename=e.xml; filename*=UTF-8''%C3%A9.xml"),
-            ("日 x.xml", "filename=\" x.xml\"; filename*=UTF-8''%E6%97%A5%20x.xml"),
+            ("é.xml", "filename=_.xml; filename*=UTF-8''%C3%A9.xml"),
+            ("日 x.xml", "filename=\"_ x.xml\"; filename*=UTF-8''%E6%97%A5%20x.xml"),
         ],
     )
     def test_the_name_is_told_in_ascii_and_as_it_is(

@@ -12,7 +12,7 @@ from httpbucket.domain.errors import TooManyFiles
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.storage.base import BlobStore
 
-#: What a zip may hold: its layout is made in memory, and takes half a kilobyte for each.
+#: What a zip may hold: its layout is made in memory, and takes about 300 bytes for each.
 MOST_ZIP_MEMBERS = 100_000
 
 # Headers of small files are sent together with what follows them.

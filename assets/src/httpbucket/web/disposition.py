@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from urllib.parse import quote
 
 from flask import Response
@@ -13,10 +12,10 @@ from httpbucket.domain.filename import safe_part
 def name_it(response: Response, kind: str, filename: str) -> None:
     """Say ``inline`` or ``attachment`` with a filename; a field of HTTP holds only ASCII.
 
-    Other letters go into ``filename*`` (RFC 8187), and clients that do not know that get the rest.
+    Other letters go into ``filename*`` (RFC 8187); others get ``_`` for each of them.
     """
     filename = safe_part(filename)
-    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    plain = "".join(sign if sign.isascii() else "_" for sign in filename)
     parameters = {"filename": plain}
     if plain != filename:
         extended = quote(filename, safe="!#$&+-.^_`|~", errors="replace")
