@@ -18,7 +18,7 @@ from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.wiring import Services, build
 from tests.backends import memory_backend
-from tests.builders import tar, tar_member
+from tests.builders import gnu_long, tar, tar_member
 from tests.examples import NOW, descriptor, keep
 
 REPLICA = "replica/user/bob/results.20261121.1432.0"
@@ -149,6 +149,32 @@ class TestWalking:
         start = "user/bob/results.20261121.1432.0/"
         assert found == [f"{start}{name}" for name in ("a.txt", "future.txt", "old.txt", "sub/run")]
         assert record.replicas[0].path == REPLICA
+
+    def test_trees_may_be_deeper_than_the_stack(self, bench: Bench) -> None:
+        deep = build(
+            Settings.from_environ({"UNPACK_MAX_DEPTH": "2000", "UNPACK_MAX_PATH": "4000"}),
+            bench.stores,
+            now=lambda: NOW,
+        )
+        act = deep.ingest.begin()
+        incoming = act.new_file()
+        path = "d/" * 1500 + "x"
+        incoming.write(tar(gnu_long(path), tar_member("x", b"deep")))
+        record = deep.ingest.keep(incoming, "deep.tar").record
+        act.close()
+        assert record.tree is not None
+        top = bench.look(f"{record.id.directory}/deep")
+        assert [one.path.below(top.path) for one in bench.browse.walk(top)] == [path]
+
+    def test_empty_directories_and_full_ones_are_told_apart(self, bench: Bench) -> None:
+        members = ("a/", "b/c/", "d/e.txt", "f/g/h/")
+        packed = tar(
+            *(tar_member(name, kind=b"5" if name[-1] == "/" else b"0") for name in members)
+        )
+        record = bench.upload(packed, "x.tar")
+        top = bench.look(f"{record.id.directory}/x")
+        found = [one.path.below(top.path) for one in bench.browse.walk(top)]
+        assert found == ["a", "b/c", "d/e.txt", "f/g/h"]
 
     def test_a_directory_without_entries_is_found_itself(self, bench: Bench) -> None:
         top = bench.look("archive")

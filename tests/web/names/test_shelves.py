@@ -140,6 +140,16 @@ class TestFiles:
         assert "Repr-Digest" not in answer.headers
         assert site.get("/replica/README.md", Range="bytes=2-").get_data() == b"Ours"
 
+    def test_a_file_that_somebody_changed_is_not_told_to_be_what_it_was(self, site: Site) -> None:
+        receipt = site.upload(b"<results/>")
+        path = site.root / receipt["path"]["upload"] / "results.xml"
+        path.unlink()
+        path.write_bytes(b"something else")
+        answer = site.get(f"{site.directory(receipt)}results.xml")
+        assert answer.get_data() == b"something else"
+        assert answer.headers["ETag"].startswith("W/")
+        assert site.get(f"{site.directory(receipt)}SHA256SUMS").get_data() == b""
+
     def test_while_the_index_is_rebuilt_bytes_are_shown_but_no_zip_lacks_them(
         self, site: Site
     ) -> None:

@@ -13,7 +13,6 @@ SHELVES = ("archive", "replica")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_PART_BYTES = 255
-_DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +32,7 @@ class PublicPath:
         No name that is kept is empty, ``.`` or ``..``, holds control characters, or is no Unicode.
         """
         parts = tuple(text.split("/"))
-        if parts[0] not in SHELVES or len(parts) > _DEEPEST or not all(map(_is_name, parts)):
+        if parts[0] not in SHELVES or not all(map(_is_name, parts)):
             raise NameNotFound(text)
         return cls(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from struct import pack
 from typing import BinaryIO
@@ -88,7 +88,7 @@ class Browse:
         if entry.is_directory:
             return Shown(path, resolved, entry)
         with self._finder() as finder:
-            return Shown(path, resolved, entry, _known(finder, resolved))
+            return Shown(path, resolved, entry, _known(finder, resolved, entry))
 
     def open(self, shown: Shown) -> BinaryIO:
         """A reader of the file, seekable. The caller closes it. Raises `NameNotFound`."""
@@ -144,23 +144,26 @@ class Browse:
         with self._finder() as finder:
             yield from self._walk(top, finder)
 
-    def _walk(self, directory: Shown, finder: FactFinder) -> Iterator[Shown]:
+    def _walk(self, top: Shown, finder: FactFinder) -> Iterator[Shown]:
+        """Without recursion: an operator may allow trees that are deeper than Python's stack."""
+        branch = [(top, self._entries(top))]
         is_empty = True
-        for entry in self._entries(directory):
-            is_empty = False
-            if entry.target is None:
-                yield from self._walk_entry(directory, entry, finder)
-        if is_empty:
-            yield directory
-
-    def _walk_entry(
-        self, directory: Shown, entry: ShelfEntry, finder: FactFinder
-    ) -> Iterator[Shown]:
-        path, resolved = directory.path / entry.name, directory.resolved / entry.name
-        if entry.is_directory:
-            yield from self._walk(Shown(path, resolved, entry), finder)
-        else:
-            yield Shown(path, resolved, entry, finder.find(resolved))
+        while branch:
+            directory, entries = branch[-1]
+            entry = next(entries, None)
+            if entry is None:
+                branch.pop()
+                if is_empty:
+                    yield directory
+                is_empty = False
+                continue
+            is_empty = entry.is_directory and entry.target is None
+            if is_empty:
+                inner = _named(directory, entry)
+                branch.append((inner, self._entries(inner)))
+            elif entry.target is None:
+                shown = _named(directory, entry)
+                yield replace(shown, facts=_fitting(finder.find(shown.resolved), entry))
 
     def _entries(self, directory: Shown) -> Iterator[ShelfEntry]:
         after: str | None = ""
@@ -172,16 +175,25 @@ class Browse:
     def _shown(self, directory: Shown, entry: ShelfEntry, finder: FactFinder) -> Shown:
         path = directory.path / entry.name
         resolved = directory.resolved / (entry.target or entry.name)
-        facts = None if entry.is_directory else _known(finder, resolved)
+        facts = None if entry.is_directory else _known(finder, resolved, entry)
         return Shown(path, resolved, entry, facts)
 
     def _finder(self) -> FactFinder:
         return FactFinder(records=self._records, blobs=self._blobs, index=self._index)
 
 
-def _known(finder: FactFinder, path: PublicPath) -> Facts | None:
+def _named(directory: Shown, entry: ShelfEntry) -> Shown:
+    return Shown(directory.path / entry.name, directory.resolved / entry.name, entry)
+
+
+def _known(finder: FactFinder, path: PublicPath, entry: ShelfEntry) -> Facts | None:
     """The facts, or None while the index cannot tell them: the bytes can be shown anyway."""
     try:
-        return finder.find(path)
+        return _fitting(finder.find(path), entry)
     except IndexNotReady:
         return None
+
+
+def _fitting(facts: Facts | None, entry: ShelfEntry) -> Facts | None:
+    """The facts, unless somebody put something else in the file's place."""
+    return facts if facts and facts.blob.size == entry.size else None
