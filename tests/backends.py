@@ -35,11 +35,12 @@ def memory_stores(
     staging: MemoryStaging | None = None,
     blobs: MemoryBlobStore | None = None,
     records: MemoryRecords | None = None,
+    replicas: MemoryReplicas | None = None,
     index: MemoryIndex | None = None,
 ) -> Stores:
     """Everything in memory, with parts of one's own where they are given."""
     blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
-    trees, replicas = BlobTreeStore(blobs), MemoryReplicas()
+    trees, replicas = BlobTreeStore(blobs), replicas or MemoryReplicas()
     return Stores(
         staging=staging or MemoryStaging(),
         blobs=blobs,

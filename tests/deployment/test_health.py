@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment.dockerfile import IMAGE, on_this_machine
-from tests.deployment.serving import free_port, http_bucket
+from tests.live.server import LiveServer, free_port
 
 PREFIX = "/bucket"
 
@@ -19,9 +19,7 @@ PREFIX = "/bucket"
 def port(module_directory: Path) -> Iterator[int]:
     """The first of two ports that a server listens on, under a prefix."""
     first, second = free_port(), free_port()
-    with http_bucket(
-        module_directory / "store", first, PORT=f"{first},{second}", SCRIPT_NAME=PREFIX
-    ):
+    with LiveServer(module_directory, PORT=f"{first},{second}", SCRIPT_NAME=PREFIX):
         yield first
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.deployment.container import PACKAGES, SERVICE, python_for_everybody
 from tests.deployment.dockerfile import IMAGE, ROOT, on_this_machine
-from tests.deployment.serving import ask, free_port, started, upload
+from tests.deployment.serving import ask, started, upload
+from tests.live.server import free_port
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

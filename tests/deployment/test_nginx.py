@@ -14,7 +14,9 @@ import pytest
 
 from httpbucket.web.content import CONTENT_POLICY, IMMUTABLE
 from tests.deployment.dockerfile import ROOT
-from tests.deployment.serving import Answer, ask, free_port, http_bucket, started, upload
+from tests.deployment.serving import ask, started
+from tests.live.server import LiveServer, free_port
+from tests.live.wire import Answer
 from tests.tools import require_tool
 
 CONFIGURATION = ROOT / "assets" / "nginx" / "http-bucket.conf"
@@ -69,18 +71,17 @@ class Site:
 def site(module_directory: Path) -> Iterator[Site]:
     nginx = require_tool("nginx", package="nginx-light")
     store, port = module_directory / "store", free_port()
-    receipts = fill(store)
+    receipts = fill(module_directory, store)
     name_replica(store, receipts["build.log"]["path"]["blob"])
     command = [nginx, *configure(module_directory, store, port)]
     with started(command, lambda: ask(port, "/").status == 404, os.environ):
         yield Site(store, port, receipts)
 
 
-def fill(store: Path) -> dict[str, dict[str, Any]]:
+def fill(directory: Path, store: Path) -> dict[str, dict[str, Any]]:
     """Upload with a real server, which is gone afterwards: readers do not need it."""
-    port = free_port()
-    with http_bucket(store, port):
-        return {name: upload(port, name, content) for name, content in UPLOADS.items()}
+    with LiveServer(directory, ARCHIVE_DIR=str(store), WEB_CONCURRENCY="1") as server:
+        return {name: server.upload(content, name) for name, content in UPLOADS.items()}
 
 
 def name_replica(store: Path, blob: str) -> None:

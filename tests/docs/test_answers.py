@@ -7,8 +7,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.docs.conftest import LiveServer
+from tests.docs.conftest import fetch
 from tests.docs.pages import fields_below, reference
+from tests.live.server import LiveServer
 
 HTTP = reference("http")
 _OF_GUNICORN = {"Server", "Date", "Connection"}
@@ -20,11 +21,11 @@ def test_the_reference_explains_receipts_records_the_configuration_and_headers(
     receipt = server.upload(b"<results/>", "results.xml")
     assert fields_below(HTTP, "Upload") == set(_fields(receipt))
 
-    record = server.store / receipt["path"]["upload"] / ".upload.json"
+    record = server.archive / receipt["path"]["upload"] / ".upload.json"
     written = json.loads(record.read_bytes())
     assert fields_below(reference("disk-layout"), "The record") == set(_fields(written))
 
-    configuration = json.loads(server.get("/config"))
+    configuration = json.loads(fetch(f"{server.url}/config"))
     assert fields_below(HTTP, "Config") == set(_fields(configuration))
 
     blob = f"{server.url}/blob/{receipt['upload']['digests']['sha256']}"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import LiveServer
 from tests.docs.pages import DOCS, PAGES, README, blocks, name_of
+from tests.live.server import LiveServer
 from tests.tools import require_tool
 
 SHOWN = (README, *sorted(DOCS.glob("tutorial/*.md")), *sorted(DOCS.glob("how-to/*.md")))
@@ -111,4 +111,4 @@ def _run(script: str, server: LiveServer, place: Path) -> None:
 
 
 def _in_store(script: str, server: LiveServer) -> str:
-    return script.replace("/tmp/bucket/archive", str(server.store))
+    return script.replace("/tmp/bucket/archive", str(server.archive))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import LiveServer, StartServer, fetch, free_port, until
+from tests.docs.conftest import StartServer, fetch
 from tests.docs.pages import DOCS, ROOT, blocks
+from tests.live.server import LiveServer, free_port, wait_until
 from tests.tools import require_tool
 
 _CONTENT = b"<results/>\n"
@@ -23,8 +24,8 @@ _CONTENT = b"<results/>\n"
 
 @pytest.mark.parametrize("script", ["api.py", "bucket.py"])
 def test_both_start_scripts_serve(start_server: StartServer, script: str) -> None:
-    server = start_server(start=[f"./assets/src/{script}"])
-    assert server.get("/") == b"http-bucket server\n"
+    server = start_server(script=[f"./assets/src/{script}"])
+    assert fetch(f"{server.url}/") == b"http-bucket server\n"
 
 
 def test_in_development_the_server_reloads_when_the_code_changes(
@@ -32,17 +33,17 @@ def test_in_development_the_server_reloads_when_the_code_changes(
 ) -> None:
     source = tmp_path / "src"
     shutil.copytree(ROOT / "assets/src", source, ignore=shutil.ignore_patterns("__pycache__"))
-    server = start_server(
-        {"FLASK_ENV": "development"}, start=[str(source / "api.py")], source=source
-    )
+    server = start_server(FLASK_ENV="development", script=[str(source / "api.py")], source=source)
     module = source / "httpbucket" / "__init__.py"
     module.write_text(module.read_text().replace('__version__ = "', '__version__ = "changed-'))
-    until(lambda: _version(server).startswith("changed-"), seconds=20)
+    wait_until(
+        lambda: _version(server).startswith("changed-"), seconds=20, what="the code is loaded anew"
+    )
 
 
 def test_several_ports_are_all_served(start_server: StartServer) -> None:
     ports = [free_port(), free_port()]
-    start_server({"PORT": ",".join(map(str, ports))})
+    start_server(PORT=",".join(map(str, ports)))
     assert [fetch(f"http://127.0.0.1:{port}/ping") for port in ports] == [b"pong\n"] * 2
 
 
@@ -50,27 +51,31 @@ def test_several_ports_are_all_served(start_server: StartServer) -> None:
 def test_it_listens_on_ipv6(start_server: StartServer, host: str) -> None:
     if not _has_ipv6():
         pytest.skip("this machine has no IPv6 loopback")
-    assert start_server({"HOST": host}).get("/ping") == b"pong\n"
+    server = start_server(HOST=host)
+    assert fetch(f"{server.url}/ping") == b"pong\n"
 
 
 def test_gunicorn_takes_its_own_settings_from_the_environment(start_server: StartServer) -> None:
-    server = start_server({"GUNICORN_CMD_ARGS": "--access-logfile -"})
-    until(lambda: '"GET /ping HTTP/1.1" 200' in server.log, seconds=10)
+    server = start_server(GUNICORN_CMD_ARGS="--access-logfile -")
+    wait_until(
+        lambda: '"GET /ping HTTP/1.1" 200' in server.log, seconds=10, what="the request is logged"
+    )
 
 
 def test_questions_are_answered_as_before_after_the_index_was_deleted(server: LiveServer) -> None:
     server.upload(_CONTENT, "results.xml")
     server.stop()
-    for path in (server.store / "private").glob("index.sqlite3*"):
+    for path in (server.archive / "private").glob("index.sqlite3*"):
         path.unlink()
     server.start()
-    until(lambda: _is_known(server, md5(_CONTENT).hexdigest()), seconds=20)
+    digest = md5(_CONTENT).hexdigest()
+    wait_until(lambda: _is_known(server, digest), seconds=20, what="the index is rebuilt")
 
 
 def test_the_shown_nginx_passes_requests_on_with_the_prefix(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    server = start_server({"SCRIPT_NAME": "/bucket"})
+    server = start_server(SCRIPT_NAME="/bucket")
     with _nginx(server, tmp_path) as front:
         assert fetch(f"{front}/bucket/ping") == b"pong\n"
         form = fetch(f"{front}/bucket/upload").decode()
@@ -99,7 +104,7 @@ def _nginx(server: LiveServer, place: Path) -> Iterator[str]:
     nginx = subprocess.Popen([*command, "-e", f"{place}/nginx.log"])
     try:
         front = f"http://127.0.0.1:{port}"
-        until(lambda: _answers(f"{front}/bucket/ping"), seconds=10)
+        wait_until(lambda: _answers(f"{front}/bucket/ping"), seconds=10, what="nginx answers")
         yield front
     finally:
         nginx.terminate()
@@ -108,7 +113,7 @@ def _nginx(server: LiveServer, place: Path) -> Iterator[str]:
 
 def _version(server: LiveServer) -> str:
     try:
-        return str(json.loads(server.get("/config"))["version"])
+        return str(json.loads(fetch(f"{server.url}/config"))["version"])
     except OSError:
         return ""
 

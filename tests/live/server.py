@@ -40,14 +40,17 @@ class LiveServer:
         *,
         command: Sequence[str] = SERVE,
         source: Path = SOURCE,
+        workplace: Path | None = None,
         umask: int = -1,
         **settings: str,
     ) -> None:
         self.directory = directory
         self.archive = Path(settings.pop("ARCHIVE_DIR", str(directory / "archive")))
-        self.port = int(settings.pop("PORT", "0").partition(",")[0]) or free_port()
+        self._ports = settings.pop("PORT", "") or str(free_port())
+        self.port = int(self._ports.partition(",")[0])
         self._command = command
         self._source = source
+        self._workplace = workplace or directory
         self._umask = umask
         self.settings = settings
         self._log_path = directory / "server.log"
@@ -55,7 +58,8 @@ class LiveServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        host = "[::1]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}{self._prefix}"
 
     @property
     def log(self) -> str:
@@ -78,7 +82,7 @@ class LiveServer:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(self._source),
             "HOST": "127.0.0.1",
-            "PORT": str(self.port),
+            "PORT": self._ports,
             "ARCHIVE_DIR": str(self.archive),
             **self.settings,
         }
@@ -109,7 +113,7 @@ class LiveServer:
             self._process = subprocess.Popen(
                 self._command,
                 env=self.environ,
-                cwd=self.directory,
+                cwd=self._workplace,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -151,7 +155,7 @@ class LiveServer:
 
     def connect(self, *, seconds: float = 30.0) -> Wire:
         """A connection, to say byte by byte what is sent on it."""
-        return Wire(socket.create_connection(("127.0.0.1", self.port), timeout=seconds))
+        return Wire(socket.create_connection((self._host, self.port), timeout=seconds))
 
     def request(
         self,
@@ -168,14 +172,14 @@ class LiveServer:
     def upload(self, content: bytes, filename: str = "results.xml") -> dict[str, Any]:
         """Upload, and return the receipt."""
         body, kind = multipart(content, filename)
-        answer = self.request("POST", "/upload", body, {"Content-Type": kind})
+        answer = self.request("POST", f"{self._prefix}/upload", body, {"Content-Type": kind})
         assert answer.status == 200, answer
         receipt: dict[str, Any] = json.loads(answer.body)
         return receipt
 
     def knows(self, digest: str) -> int:
         """The status of ``HEAD /checksum/<digest>``."""
-        return self.request("HEAD", f"/checksum/{digest}").status
+        return self.request("HEAD", f"{self._prefix}/checksum/{digest}").status
 
     def wait_for_empty_staging(self) -> None:
         """Wait until nothing is left in staging; workers that start write a probe there."""
@@ -200,6 +204,15 @@ class LiveServer:
         """Whether a file is on its way in."""
         return any("/private/staging/" in target and "#" in target for target in self.open_files())
 
+    @property
+    def _host(self) -> str:
+        """Where tests reach it, wherever it listens."""
+        return "::1" if ":" in self.settings.get("HOST", "") else "127.0.0.1"
+
+    @property
+    def _prefix(self) -> str:
+        return self.settings.get("SCRIPT_NAME", "")
+
     def _started(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the server was not started"
         return self._process
@@ -209,8 +222,7 @@ class LiveServer:
         if process.poll() is not None:
             raise AssertionError(f"exit status {process.returncode} at start:\n{self.log}")
         with suppress(OSError):
-            prefix = self.settings.get("SCRIPT_NAME", "")
-            return self.request("GET", f"{prefix}/ping").body == b"pong\n"
+            return self.request("GET", f"{self._prefix}/ping").body == b"pong\n"
         return False
 
     def _has_no_processes(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.upload import Record
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
 from httpbucket.storage.local.layout import Layout
@@ -18,7 +19,7 @@ from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend, staged_on_disk
 from tests.examples import NOW, identity, keep_upload, stage
-from tests.processes import waiting_child
+from tests.processes import in_child, waiting_child
 
 SETTINGS = Settings.from_environ({})
 
@@ -112,6 +113,30 @@ class TestClearingUp:
         (left / "half").write_bytes(b"half of an upload")
         Duties(stores, services_of(stores)).clear_up()
         assert not left.exists()
+
+    def test_the_index_learns_of_what_a_killed_worker_published_last(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        stores.index.mark_complete(agreed_day="")
+
+        def publish_and_die() -> Record:
+            return keep_upload(stores, b"content")
+
+        record = in_child(publish_and_die)
+        duties = Duties(stores, services_of(stores))
+        duties.clear_up()
+        assert duties.complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+        stores.index.close()
+
+    def test_nothing_is_read_again_when_no_worker_was_killed(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        stores.index.mark_complete(agreed_day="")
+        record = keep_upload(stores, b"content")
+        duties = Duties(stores, services_of(stores))
+        duties.clear_up()
+        assert duties.complete_index() is True
+        assert stores.index.has_upload(record.id) is False
+        stores.index.close()
 
 
 class TestStarting:

@@ -18,7 +18,6 @@ from httpbucket.storage.memory import (
     MemoryRecords,
     MemoryStaging,
 )
-from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import build
 from tests.backends import memory_stores
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file
@@ -94,10 +93,10 @@ class Bench:
         self.blobs = CountingBlobStore()
         self.records = ForgetfulRecords()
         self.index = MemoryIndex()
-        self.trees = BlobTreeStore(self.blobs)
         self.stores = memory_stores(
             staging=self.staging, blobs=self.blobs, records=self.records, index=self.index
         )
+        self.trees = self.stores.trees
         self._numbers = itertools.count(1)
         self.ingest = self.restarted(**settings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import BucketError
 from httpbucket.domain.upload import Record
 from httpbucket.storage.base import Manifest, StagedFile
 from httpbucket.storage.memory import MemoryBlobStore, MemoryIndex, MemoryRecords
@@ -14,7 +13,7 @@ class Journal:
 
     def __init__(self) -> None:
         self.steps: list[str] = []
-        self.refusals: dict[str, BucketError] = {}
+        self.refusals: dict[str, Exception] = {}
 
     def note(self, step: str) -> None:
         """Write the step down, or raise its refusal."""

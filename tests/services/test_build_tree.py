@@ -133,6 +133,24 @@ def test_nothing_is_a_blob_before_the_tree_is_kept() -> None:
     assert bench.staging.staged == set()
 
 
+def test_only_contents_that_the_tree_names_become_blobs() -> None:
+    bench = Bench()
+    before = {*bench.blobs.digests()}
+    built = bench.build(
+        tar_member("twice", b"overwritten"),
+        tar_member("twice", b"the last"),
+        tar_member("file/and/directory", b"below"),
+        tar_member("file", LARGE),
+        tar_member("again", b"overwritten, but linked"),
+        tar_member("link", kind=b"1", linkname="again"),
+        tar_member("again", b"the last"),
+    )
+    built.keep(bench.trees)
+    named = {b"the last", b"below", b"overwritten, but linked"}
+    expected = {*map(identity, named), built.manifest.sha256}
+    assert {*bench.blobs.digests()} - before == expected
+
+
 def test_a_manifest_of_many_entries_is_whole() -> None:
     bench = Bench()
     members = [tar_member(f"{number:05}", b"%d" % (number % 7)) for number in range(3000)]

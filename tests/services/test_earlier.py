@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
-from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import IndexNotReady, StorageUnavailable
 from httpbucket.domain.unpacking import CannotUnpack, UnpackWish
 from httpbucket.domain.upload import Record
 from httpbucket.services import earlier
@@ -127,6 +129,18 @@ def test_under_other_limits_it_is_unpacked_anew(bench: Bench, setting: str) -> N
     assert AGAIN in bench.upload(TGZ, "a.tgz").log
 
 
+def test_digests_that_were_not_recorded_then_are_computed_anew(bench: Bench) -> None:
+    bench.upload(TGZ, "a.tgz")
+    bench.restarted(CHECKSUM_TYPE="sha1")
+    record = bench.upload(TGZ, "a.tgz").record
+    assert record.decompressed is not None
+    assert record.decompressed.blob.digests["sha1"] == hashlib.sha1(TAR).hexdigest()
+    for content in MEMBERS.values():
+        sha1 = Digest.of("sha1", hashlib.sha1(content).digest())
+        assert bench.index.find(sha1) == (identity(content),)
+    assert {AGAIN, DECOMPRESSED_AGAIN} <= {*bench.upload(TGZ, "a.tgz").log}
+
+
 def test_another_unpacker_unpacks_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.upload(TGZ, "a.tgz")
     monkeypatch.setattr(earlier, "UNPACKER_VERSION", "2")
@@ -232,6 +246,23 @@ def test_without_an_index_it_is_done_anew(bench: Bench, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(bench.index, "find_unpacked", not_ready)
     again = bench.upload(TGZ, "a.tgz")
+    assert AGAIN not in again.log
+    assert bench.tree(again.record) == MEMBERS
+
+
+@pytest.mark.parametrize("part", ["records", "trees"])
+def test_what_cannot_be_read_now_is_done_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    bench.upload(TGZ, "a.tgz")
+
+    def unreadable(_: object) -> None:
+        raise StorageUnavailable("The store cannot be used now: input/output error.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(bench, part), "load", unreadable)
+        # The index cannot read the new manifest either, and is told later.
+        again = bench.upload(TGZ, "a.tgz")
     assert AGAIN not in again.log
     assert bench.tree(again.record) == MEMBERS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -15,7 +15,7 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
-from httpbucket.storage.memory import MemoryStaging
+from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
 from httpbucket.wiring import build
 from tests.backends import memory_stores
 from tests.examples import DIGESTS, NOW, descriptor, upload_id
@@ -33,10 +33,19 @@ class Bench:
         self.blobs = RecordingBlobStore(self.journal)
         self.records = RecordingRecords(self.journal)
         self.index = RecordingIndex(self.journal)
+        self.replicas = MemoryReplicas()
         stores = memory_stores(
-            staging=self.staging, blobs=self.blobs, records=self.records, index=self.index
+            staging=self.staging,
+            blobs=self.blobs,
+            records=self.records,
+            replicas=self.replicas,
+            index=self.index,
         )
-        settings = {"DIGESTS": ",".join(DIGESTS), "MAX_CONTENT_LENGTH": str(LIMIT)}
+        settings = {
+            "DIGESTS": ",".join(DIGESTS),
+            "MAX_CONTENT_LENGTH": str(LIMIT),
+            "REPLICATE_0": "user/${USERNAME}",
+        }
         services = build(
             Settings.from_environ(settings),
             stores,
@@ -47,13 +56,18 @@ class Bench:
         self.ingest = services.ingest
         self.has_gap = services.index_gap.is_set
 
-    def upload(self, content: bytes, filename: str | None = "results.xml") -> Receipt:
+    def upload(
+        self,
+        content: bytes,
+        filename: str | None = "results.xml",
+        headers: Mapping[str, str] | None = None,
+    ) -> Receipt:
         """An act of one file."""
         act = self.ingest.begin()
         try:
             incoming = act.new_file()
             incoming.write(content)
-            return self.ingest.keep(incoming, filename)
+            return self.ingest.keep(incoming, filename, headers=headers)
         finally:
             act.close()
 
@@ -139,6 +153,25 @@ class TestRefusing:
         record = bench.upload(b"content").record
         assert bench.records.load(record.id) == record
         assert bench.has_gap()
+
+    def test_whatever_is_wrong_with_the_index_the_upload_is_kept(self, bench: Bench) -> None:
+        bench.journal.refusals["add to index"] = OverflowError("too large for SQLite")
+        record = bench.upload(b"content").record
+        assert bench.records.load(record.id) == record
+        assert bench.has_gap()
+
+    def test_the_index_knows_an_upload_whose_replicas_could_not_be_made(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def make(_: object) -> None:
+            raise StorageFull("no room")
+
+        monkeypatch.setattr(bench.replicas, "make", make)
+        with pytest.raises(StorageFull):
+            bench.upload(b"content", headers={"username": "bob"})
+        (upload,) = bench.records.ids()
+        assert bench.index.has_upload(upload)
+        assert len(bench.records.load(upload).replicas) == 1
 
     def test_an_index_that_works_leaves_no_gap(self, bench: Bench) -> None:
         bench.upload(b"content")

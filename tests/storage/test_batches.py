@@ -93,6 +93,34 @@ class TestBlobBatch:
         stores.blobs.batch().keep()
         assert new_blobs(stores) == set()
 
+    def test_what_is_forgotten_does_not_become_a_blob(self, backend: Backend) -> None:
+        stores = backend.stores
+        batch = stores.blobs.batch()
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
+        batch.add_bytes(b"wanted", identity(b"wanted"))
+        for content in (SMALL, LARGE, LARGE, b"never taken"):
+            batch.forget(identity(content))
+        batch.keep()
+        assert new_blobs(stores) == {identity(b"wanted").hex}
+        assert backend.staged() == []
+
+    def test_what_is_forgotten_can_be_taken_again(self, stores: Stores) -> None:
+        batch = stores.blobs.batch()
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.forget(identity(SMALL))
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.keep()
+        assert read(stores, SMALL) == SMALL
+
+    def test_a_blob_that_is_forgotten_stays(self, stores: Stores) -> None:
+        keep(stores, SMALL)
+        batch = stores.blobs.batch()
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.forget(identity(SMALL))
+        batch.keep()
+        assert read(stores, SMALL) == SMALL
+
     def test_what_is_discarded_leaves_nothing(self, backend: Backend) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -177,3 +178,16 @@ def outcome_with_descriptors(root: Path, spare: int) -> str:
     assert len(list(backend.stores.records.ids())) == (outcome == "kept")
     upload(backend.stores, 2)
     return outcome
+
+
+def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Path) -> None:
+    """The second time it would be somebody else's, the index's for example."""
+    staging = local_backend(root, unnamed=False).stores.staging
+    staging.create().discard()
+    shutil.rmtree(layout.staging)
+    with pytest.raises(StorageUnavailable):
+        staging.create()
+    with layout.marker.open() as others:
+        with pytest.raises(StorageUnavailable):
+            staging.create()
+        assert others.read() == "1\n"

@@ -195,6 +195,17 @@ class TestFilesThatAreNoIndex:
 
 
 class TestWhatCannotBeAnswered:
+    def test_a_commit_that_fails_does_not_end_writing(self, index: SqliteIndex) -> None:
+        with index._writing() as connection:
+            connection.execute(
+                "CREATE TABLE strict (id REFERENCES blob DEFERRABLE INITIALLY DEFERRED)"
+            )
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(IndexNotReady), index._writing() as connection:
+            connection.execute("INSERT INTO strict VALUES (1)")
+        index.mark_complete(agreed_day="2026/11/21")
+        assert index.is_complete() is True
+
     def test_a_missing_directory_is_told_as_not_ready(self, tmp_path: Path) -> None:
         index = SqliteIndex(tmp_path / "gone" / "index.sqlite3")
         with pytest.raises(IndexNotReady):

@@ -144,7 +144,11 @@ def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes],
         blobs=stores.blobs,
         trees=stores.trees,
         earlier=EarlierUploads(
-            index=stores.index, records=stores.records, blobs=stores.blobs, trees=stores.trees
+            index=stores.index,
+            records=stores.records,
+            blobs=stores.blobs,
+            trees=stores.trees,
+            digests=settings.digests,
         ),
         media_type_of=media_type_of,
         digests=settings.digests,

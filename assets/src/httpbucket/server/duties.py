@@ -41,10 +41,12 @@ class Duties:
     def clear_up(self) -> None:
         """Remove what a worker left that was killed, and make the replicas that it still owed.
 
-        gunicorn starts another in its place, whose duties begin with this.
+        gunicorn starts another in its place, whose duties begin with this. The other may have died
+        between publishing a record and telling the index.
         """
         swept, finished = self._stores.staging.sweep(), self._stores.replicas.finish()
         if swept or finished:
+            self._owes_reading = True
             logger.info("Removed %d unfinished uploads, finished %d.", swept, finished)
 
     def complete_index(self) -> bool:

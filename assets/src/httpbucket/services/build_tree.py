@@ -65,6 +65,7 @@ class TreeBuilder:
         self._check = check
         self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
         self._batch = blobs.batch()
+        self._taken: list[bytes] = []
 
     def build(
         self, reader: BinaryIO, kind: ArchiveKind, source: Digest, budget: Budget
@@ -78,6 +79,7 @@ class TreeBuilder:
             plan = self._plan(reader, kind, budget, findings)
             # The last findings come with the plan's entries, and the header comes before those.
             planned = list(plan.entries())
+            self._forget_what_no_entry_names(planned)
             header = ManifestHeader(
                 source, UNPACKER_VERSION, budget.limits.as_mapping(), findings.told()
             )
@@ -93,10 +95,17 @@ class TreeBuilder:
         for member, content in read_archive(reader, kind, budget=budget, findings=findings):
             self._check()
             if member.kind is MemberKind.FILE:
-                plan.add_file(member, self._take(content))
+                self._taken.append(self._take(content))
+                plan.add_file(member, self._taken[-1])
             else:
                 plan.add(member)
         return plan
+
+    def _forget_what_no_entry_names(self, planned: Iterable[_PlannedEntry]) -> None:
+        """A member may give way to a later one of its name, after its content was taken."""
+        named = {entry.content for _, entry in planned if isinstance(entry, PlannedFile)}
+        for packed in set(self._taken) - named:
+            self._batch.forget(self._unpacked(packed, "").sha256)
 
     def _take(self, content: Iterable[bytes]) -> bytes:
         """Stage a member's content; what is known of it then, packed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from httpbucket.content.archive import UNPACKER_VERSION
@@ -10,28 +10,44 @@ from httpbucket.content.decompress import TRAILING_BYTES
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import BlobNotFound, IndexNotReady, UploadNotFound
+from httpbucket.domain.errors import (
+    BlobNotFound,
+    IndexNotReady,
+    StorageUnavailable,
+    UploadNotFound,
+)
 from httpbucket.domain.manifest import ManifestHeader
 from httpbucket.domain.upload import Finding, Record, Tree
 from httpbucket.storage.base import BlobStore, Index, Records, TreeStore
 
 
 class EarlierUploads:
-    """Answers from the records that the index points at; knows nothing when in doubt."""
+    """Answers from the records that the index points at; knows nothing when in doubt.
+
+    An upload of a time when other ``digests`` were recorded is passed over: a receipt shows them
+    all, and any of them may be asked for.
+    """
 
     def __init__(
-        self, *, index: Index, records: Records, blobs: BlobStore, trees: TreeStore
+        self,
+        *,
+        index: Index,
+        records: Records,
+        blobs: BlobStore,
+        trees: TreeStore,
+        digests: Sequence[str],
     ) -> None:
         self._index = index
         self._records = records
         self._blobs = blobs
         self._trees = trees
+        self._digests = frozenset(digests)
 
     def decompressed(self, source: Digest) -> tuple[Descriptor, tuple[Finding, ...]] | None:
         """What ``source`` decompressed to, and the findings of that."""
         for record in self._records_of(source):
             inside = record.decompressed
-            if inside and record.uploaded.blob.sha256 == source and self._is_kept(inside.blob):
+            if inside and record.uploaded.blob.sha256 == source and self._serves(inside.blob):
                 of_tree = self._findings_of_tree(record)
                 if of_tree is not None:
                     told = (one for one in record.findings if one.problem == TRAILING_BYTES)
@@ -43,14 +59,14 @@ class EarlierUploads:
         for record in self._records_of(source):
             tree = record.tree
             header = self._header(tree) if tree else None
-            if tree and header and _is_current(header, source, limits):
+            if tree and header and self._is_current(tree, header, source, limits):
                 return tree, header.findings
         return None
 
     def _records_of(self, source: Digest) -> Iterator[Record]:
         with suppress(IndexNotReady):
             for upload in self._index.find_unpacked(source):
-                with suppress(UploadNotFound, ValueError):
+                with suppress(UploadNotFound, StorageUnavailable, ValueError):
                     yield self._records.load(upload)
 
     def _findings_of_tree(self, record: Record) -> tuple[Finding, ...] | None:
@@ -64,13 +80,19 @@ class EarlierUploads:
         try:
             with self._trees.load(tree.manifest.sha256) as manifest:
                 return manifest.header
-        except (BlobNotFound, ValueError):
+        except (BlobNotFound, StorageUnavailable, ValueError):
             return None
 
-    def _is_kept(self, blob: Descriptor) -> bool:
-        return self._blobs.size(blob.sha256) == blob.size
+    def _is_current(
+        self, tree: Tree, header: ManifestHeader, source: Digest, limits: UnpackLimits
+    ) -> bool:
+        """Whether unpacking anew would give the same; members have their manifest's digests."""
+        rules = (header.source, header.unpacker, dict(header.limits))
+        current = (source, UNPACKER_VERSION, limits.as_mapping())
+        return rules == current and self._has_digests(tree.manifest)
 
+    def _serves(self, blob: Descriptor) -> bool:
+        return self._has_digests(blob) and self._blobs.size(blob.sha256) == blob.size
 
-def _is_current(header: ManifestHeader, source: Digest, limits: UnpackLimits) -> bool:
-    rules = (header.source, header.unpacker, dict(header.limits))
-    return rules == (source, UNPACKER_VERSION, limits.as_mapping())
+    def _has_digests(self, blob: Descriptor) -> bool:
+        return self._digests <= blob.digests.keys()

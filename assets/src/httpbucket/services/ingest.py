@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.errors import BucketError, ContentVanished
+from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt, Record, UploadId
 from httpbucket.services.receive import Act, IncomingFile
 from httpbucket.services.reindex import add_to_index
-from httpbucket.services.replicate import Replicate
+from httpbucket.services.replicate import ReplicaPlan, Replicate
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Index, Records, Staging, TreeStore
 
@@ -81,7 +81,8 @@ class Ingest:
 
         ``wish`` and ``is_gone`` are as for `Unpack.inside`; ``headers``, by name in lower case, are
         what templates are filled with and the record keeps. Raises `EmptyFilename`, what that
-        raises, and what the ports raise; then nothing of it stays.
+        raises, and what the ports raise; then nothing of it stays, unless it is only replicas that
+        could not be made: then the upload stays, and they are made as `HeldDirectories.make` says.
         """
         name = kept_filename(filename)
         blob = incoming.describe(self._media_type_of)
@@ -95,7 +96,7 @@ class Ingest:
             with inside as unpacked:
                 steps = [*log, self._keep_blob(incoming, blob)]
                 try:
-                    return self._publish(uploaded, unpacked, headers or {}, steps)
+                    return self._finish(uploaded, unpacked, headers or {}, steps)
                 except ContentVanished as error:
                     if not unpacked.is_tree_of_earlier:
                         raise
@@ -104,7 +105,7 @@ class Ingest:
 
         return attempt(anew=False)
 
-    def _publish(
+    def _finish(
         self,
         uploaded: NamedBlob,
         unpacked: Unpacked,
@@ -114,8 +115,7 @@ class Ingest:
         unpacked.keep(self._blobs, self._trees)
         plan = self._replicate.plan(headers)
         record = self._record(uploaded, unpacked, headers)
-        record = self._replicate.publish(plan, record, self._records.publish)
-        self._add_to_index(record)
+        record = self._publish(plan, record)
         log = [*steps, *unpacked.log, f"Recorded as upload {record.id}.", *plan.log]
         log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
         return Receipt(record, tuple(log))
@@ -138,11 +138,25 @@ class Ingest:
             headers=dict(headers),
         )
 
+    def _publish(self, plan: ReplicaPlan, record: Record) -> Record:
+        """Publish, with replicas; the index learns of what was published though these may fail."""
+        published: list[Record] = []
+
+        def publish(final: Record) -> None:
+            self._records.publish(final)
+            published.append(final)
+
+        try:
+            return self._replicate.publish(plan, record, publish)
+        finally:
+            for one in published:
+                self._add_to_index(one)
+
     def _add_to_index(self, record: Record) -> None:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
             add_to_index(record, trees=self._trees, index=self._index)
-        except BucketError:
+        except Exception:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()
 

@@ -73,6 +73,10 @@ class BlobBatch(Protocol):
         """Take a staged file, as `BlobStore.keep` does. It is used up."""
         ...
 
+    def forget(self, digest: Digest) -> None:
+        """Leave a content out that was taken, for nothing will name it. A blob stays a blob."""
+        ...
+
     def keep(self) -> None:
         """When this returns, every content is a blob that survives power loss."""
         ...

@@ -64,6 +64,9 @@ class MemoryBlobBatch:
     def add_staged(self, staged: StagedFile, digest: Digest) -> None:
         self._waiting[digest] = _content_of(staged)
 
+    def forget(self, digest: Digest) -> None:
+        self._waiting.pop(digest, None)
+
     def keep(self) -> None:
         for digest, content in self._waiting.items():
             self._blobs.setdefault(digest, content)

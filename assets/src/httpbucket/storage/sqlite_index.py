@@ -191,10 +191,10 @@ class SqliteIndex:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.commit()
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
 
     @contextmanager
     def _told_as_not_ready(self) -> Iterator[None]:

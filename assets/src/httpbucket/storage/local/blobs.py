@@ -106,6 +106,11 @@ class LocalBlobBatch:
                 self._waiting[digest.hex] = staged.size
         staged.discard()
 
+    def forget(self, digest: Digest) -> None:
+        if self._waiting.pop(digest.hex, None) is not None:
+            with told_as_refusals():
+                (self._directory / digest.hex).unlink()
+
     def keep(self) -> None:
         with told_as_refusals():
             self._disk.sync_everything(self._directory)

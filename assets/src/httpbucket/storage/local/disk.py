@@ -132,12 +132,16 @@ class Disk:
             os.mkdir(name, mode, dir_fd=parent)
             made = True
         descriptor = os.open(name, flags, dir_fd=parent)
-        if made:
-            os.fchmod(descriptor, mode)
-        if made or str(path) not in self._lasting:
-            self.sync_file(parent)
-            with self._lock:
-                self._lasting.add(str(path))
+        try:
+            if made:
+                os.fchmod(descriptor, mode)
+            if made or str(path) not in self._lasting:
+                self.sync_file(parent)
+                with self._lock:
+                    self._lasting.add(str(path))
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def forget_directory(self, path: Path) -> None:

@@ -127,6 +127,7 @@ class _Branch:
         for name in names[common:]:
             self._descriptors.append(self._open(name, self._innermost()))
             self._names.append(name)
+            os.fchmod(self._innermost(), PUBLIC_DIRECTORY_MODE)
 
     def _innermost(self) -> int:
         return self._descriptors[-1] if self._descriptors else self._root
@@ -134,9 +135,7 @@ class _Branch:
     def _open(self, name: str, parent: int) -> int:
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-        os.fchmod(descriptor, PUBLIC_DIRECTORY_MODE)
-        return descriptor
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
 
     def _leave(self, depth: int) -> None:
         while len(self._descriptors) > depth:

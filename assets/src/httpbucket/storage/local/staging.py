@@ -131,6 +131,8 @@ class LocalStaging:
         _, path, descriptor = self._own
         if path.is_dir():
             return True
+        # Forgotten first: claiming another may fail, and the number soon is another file's.
+        self._own = None
         os.close(descriptor)
         return False
 
