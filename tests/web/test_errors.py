@@ -96,6 +96,7 @@ class TestWhatHttpItselfRefuses:
         assert response.status_code == 404
         assert response.get_json()["status"] == "not found"
         assert response.get_json()["problem"] == "not-found"
+        assert "POST /upload" in response.get_json()["error"]
 
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
@@ -115,6 +116,7 @@ class TestWhatHttpItselfRefuses:
         assert response.status_code == 405
         assert response.get_json()["problem"] == "method-not-allowed"
         assert set(response.headers["Allow"].split(", ")) == allowed
+        assert ", ".join(sorted(allowed)) in response.get_json()["error"]
 
     @pytest.mark.parametrize("upload_id", ["x", "20261121T143205.812Z-9f3c1a77d0e4b256"])
     def test_an_unknown_upload(self, client: FlaskClient, upload_id: str) -> None:
