@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test test-long lint lock clean
+.PHONY: run test test-long benchmark lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
@@ -17,6 +17,9 @@ test: lint
 
 test-long: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest
+
+benchmark: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.benchmark
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check

@@ -17,6 +17,7 @@ from httpbucket.storage.memory import (
     MemoryReplicas,
     MemoryStaging,
 )
+from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
 
@@ -29,19 +30,37 @@ class Backend:
     staged: Callable[[], list[str]]
 
 
-def memory_backend() -> Backend:
-    """Everything in memory."""
-    staging, blobs = MemoryStaging(), MemoryBlobStore()
-    stores = Stores(
-        staging=staging,
+def memory_stores(
+    *,
+    staging: MemoryStaging | None = None,
+    blobs: MemoryBlobStore | None = None,
+    records: MemoryRecords | None = None,
+    replicas: MemoryReplicas | None = None,
+    index: MemoryIndex | None = None,
+) -> Stores:
+    """Everything in memory, with parts of one's own where they are given."""
+    blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
+    trees, replicas = BlobTreeStore(blobs), replicas or MemoryReplicas()
+    return Stores(
+        staging=staging or MemoryStaging(),
         blobs=blobs,
-        trees=BlobTreeStore(blobs),
-        records=MemoryRecords(),
-        replicas=MemoryReplicas(),
-        index=MemoryIndex(),
+        trees=trees,
+        records=records,
+        replicas=replicas,
+        shelves=MemoryShelves(
+            records=records, replicas=replicas.directories, blobs=blobs, trees=trees
+        ),
+        index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
     )
-    return Backend(stores, lambda: [repr(staged) for staged in staging.staged])
+
+
+def memory_backend() -> Backend:
+    """Everything in memory."""
+    staging = MemoryStaging()
+    return Backend(
+        memory_stores(staging=staging), lambda: [repr(staged) for staged in staging.staged]
+    )
 
 
 def local_backend(root: Path, *, unnamed: bool = True, disk: Disk | None = None) -> Backend:

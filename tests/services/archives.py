@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import BinaryIO
 
 from httpbucket.config import Settings
@@ -17,11 +16,10 @@ from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryIndex,
     MemoryRecords,
-    MemoryReplicas,
     MemoryStaging,
 )
-from httpbucket.storage.trees import BlobTreeStore
-from httpbucket.wiring import Stores, build
+from httpbucket.wiring import build
+from tests.backends import memory_stores
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file
 from tests.examples import NOW, identity
 
@@ -95,16 +93,10 @@ class Bench:
         self.blobs = CountingBlobStore()
         self.records = ForgetfulRecords()
         self.index = MemoryIndex()
-        self.trees = BlobTreeStore(self.blobs)
-        self.stores = Stores(
-            staging=self.staging,
-            blobs=self.blobs,
-            trees=self.trees,
-            records=self.records,
-            replicas=MemoryReplicas(),
-            index=self.index,
-            only_one=lambda duty: nullcontext(True),
+        self.stores = memory_stores(
+            staging=self.staging, blobs=self.blobs, records=self.records, index=self.index
         )
+        self.trees = self.stores.trees
         self._numbers = itertools.count(1)
         self.ingest = self.restarted(**settings)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 
 import pytest
 
@@ -17,8 +16,8 @@ from httpbucket.domain.errors import (
 )
 from httpbucket.domain.upload import Receipt
 from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
-from httpbucket.storage.trees import BlobTreeStore
-from httpbucket.wiring import Stores, build
+from httpbucket.wiring import build
+from tests.backends import memory_stores
 from tests.examples import DIGESTS, NOW, descriptor, upload_id
 from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
 
@@ -35,14 +34,12 @@ class Bench:
         self.records = RecordingRecords(self.journal)
         self.index = RecordingIndex(self.journal)
         self.replicas = MemoryReplicas()
-        stores = Stores(
+        stores = memory_stores(
             staging=self.staging,
             blobs=self.blobs,
-            trees=BlobTreeStore(self.blobs),
             records=self.records,
             replicas=self.replicas,
             index=self.index,
-            only_one=lambda duty: nullcontext(True),
         )
         settings = {
             "DIGESTS": ",".join(DIGESTS),

@@ -10,6 +10,7 @@ import pytest
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, read_manifest
+from httpbucket.domain.upload import Replica
 from httpbucket.storage.base import Index, KnownBlob, Manifest
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.storage.sqlite_index import SqliteIndex
@@ -157,3 +158,19 @@ class TestIndex:
         index.prepare()
         assert index.is_complete()
         assert index.find(ONE.sha256) == (ONE.sha256,)
+
+    def test_a_replica_leads_to_its_upload(self, index: Index) -> None:
+        path = "replica/user/bob/results.20261121.1432.0.xml"
+        replicas = (Replica(path, "uploaded", ("results.latest.xml",)),)
+        for _ in range(2):
+            index.add(replace(record_of(ONE), replicas=replicas), None)
+        assert index.find_replica(path) == upload_id()
+        assert index.find_replica("replica/user/bob/results.latest.xml") is None
+
+    def test_the_newest_uploads_come_first_and_then_the_older_ones(self, index: Index) -> None:
+        for days in (1, 3, 0, 2):
+            index.add(record_of(ONE, days=days), None)
+        newest = index.newest_uploads(limit=3)
+        assert newest == (upload_id(days=3), upload_id(days=2), upload_id(days=1))
+        assert index.newest_uploads(before=str(newest[-1]), limit=3) == (upload_id(),)
+        assert index.newest_uploads(before=str(upload_id()), limit=3) == ()

@@ -225,6 +225,17 @@ def test_a_damaged_record_stops_neither_the_start_nor_the_next_upload(
     assert redo_files(layout) == []
 
 
+def test_strangers_in_the_redo_directory_do_not_stop_the_start(
+    layout: Layout, local: Stores
+) -> None:
+    (layout.redo / "directory").mkdir()
+    (layout.redo / "file").touch()
+    announce_and_die(local, file_upload(local), published=True)
+    local.replicas.finish()
+    assert redo_files(layout) == ["directory"]
+    assert entries(local) == [name_of(0), "results.latest.xml"]
+
+
 def test_a_tree_whose_manifest_is_lost_stops_neither_the_start_nor_the_next_upload(
     layout: Layout, local: Stores
 ) -> None:

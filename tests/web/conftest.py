@@ -40,7 +40,11 @@ def site_on(settings: Settings, stores: Stores) -> Site:
     """An application on these stores."""
     services = build(settings, stores, now=lambda: NOW)
     app = create_app(
-        settings, ingest=services.ingest, lookup=services.lookup, browse=services.browse
+        settings,
+        ingest=services.ingest,
+        lookup=services.lookup,
+        browse=services.browse,
+        pack=services.pack,
     )
     return Site(settings, stores, app)
 

@@ -29,7 +29,11 @@ def post(
     """Upload as a client does."""
     services = bench.services
     app = create_app(
-        bench.settings, ingest=services.ingest, lookup=services.lookup, browse=services.browse
+        bench.settings,
+        ingest=services.ingest,
+        lookup=services.lookup,
+        browse=services.browse,
+        pack=services.pack,
     )
     form: dict[str, Any] = {**fields, "file": (BytesIO(content), filename)}
     return app.test_client().post(f"/upload{query}", data=form, headers=headers)

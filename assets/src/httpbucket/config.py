@@ -55,6 +55,8 @@ class Settings:
     unpack_concurrency: int
     # Filename suffixes of archive files that stay packed unless the client asks.
     unpack_not: tuple[str, ...]
+    # Whether pages of any origin may read kept files, as uploaded reports read their own.
+    content_cors: bool
     # Reload on changes of the code.
     development: bool
 
@@ -87,6 +89,7 @@ class Settings:
             "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", _count),
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
+            "content_cors": reader.read("CONTENT_CORS", "on", _switch),
             "development": reader.read("FLASK_ENV", "production", _environment),
         }
         if reader.mistakes:

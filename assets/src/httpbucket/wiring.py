@@ -16,10 +16,19 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.unpack import Unpack
-from httpbucket.storage.base import BlobStore, Index, Records, Replicas, Staging, TreeStore
+from httpbucket.storage.base import (
+    BlobStore,
+    Index,
+    Records,
+    Replicas,
+    Shelves,
+    Staging,
+    TreeStore,
+)
 from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
@@ -28,6 +37,7 @@ from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
+from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
@@ -42,6 +52,7 @@ class Stores:
     trees: TreeStore
     records: Records
     replicas: Replicas
+    shelves: Shelves
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
@@ -54,6 +65,7 @@ class Services:
     ingest: Ingest
     lookup: Lookup
     browse: Browse
+    pack: Pack
     reindex: Reindex
     index_gap: threading.Event
 
@@ -81,6 +93,7 @@ def open_local(
         replicas=LocalReplicas(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
+        shelves=LocalShelves(layout),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -112,10 +125,14 @@ def build(
         random_bits=random_bits,
         on_index_gap=index_gap.set,
     )
+    browse = Browse(
+        blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
+    )
     return Services(
         ingest=ingest,
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
-        browse=Browse(blobs=stores.blobs, records=stores.records),
+        browse=browse,
+        pack=Pack(browse=browse, blobs=stores.blobs),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
     )

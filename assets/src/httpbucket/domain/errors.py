@@ -46,6 +46,22 @@ class UploadNotFound(BucketError):
     problem = "upload-not-found"
 
 
+class NameNotFound(BucketError):
+    """Nothing that anybody may look at has this path."""
+
+    problem = "name-not-found"
+
+    def __init__(self, path: str) -> None:
+        shown = path.encode(errors="replace").decode()
+        super().__init__(f"There is nothing named {shown[:200]!r}.")
+
+
+class TooManyFiles(BucketError):
+    """A directory holds more files than one zip can list in memory."""
+
+    problem = "too-many-files"
+
+
 class MissingFile(BucketError):
     """The request carries no file in the field where one is expected."""
 
@@ -81,6 +97,12 @@ class StorageUnavailable(BucketError):
     """The store cannot do this now (read-only, out of descriptors, an input/output error)."""
 
     problem = "storage-unavailable"
+
+
+class ContentVanished(StorageUnavailable):
+    """Something that was kept is gone from the store, by whatever hand."""
+
+    problem = "content-vanished"
 
 
 class IndexNotReady(BucketError):

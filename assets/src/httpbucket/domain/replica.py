@@ -50,6 +50,17 @@ def looks_like_replica(name: str) -> bool:
     return _LOOKS_LIKE_REPLICA.search(name) is not None
 
 
+def is_latest(link: str, target: str) -> bool:
+    """Whether a symlink of this name and target is one of ours: a ``latest`` to its sibling.
+
+    >>> is_latest("a.latest.xml", "a.20261121.1432.0.xml"), is_latest("a.latest.xml", "../../x")
+    (True, False)
+    """
+    shown = ReplicaName.parse(target)
+    outcomes: tuple[Outcome | None, ...] = (None, "pass", "fail")
+    return shown is not None and "/" not in target and link in map(shown.series.latest, outcomes)
+
+
 def without_dots(name: str) -> str:
     """``name`` as it is, or with ``_`` for every dot when it looks like a replica's name."""
     return name.replace(".", "_") if looks_like_replica(name) else name

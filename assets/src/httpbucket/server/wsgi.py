@@ -15,6 +15,12 @@ stores = open_local(settings)
 services = build(settings, stores)
 duties = Duties(stores, services)
 application = HonestBodies(
-    create_app(settings, ingest=services.ingest, lookup=services.lookup, browse=services.browse),
+    create_app(
+        settings,
+        ingest=services.ingest,
+        lookup=services.lookup,
+        browse=services.browse,
+        pack=services.pack,
+    ),
     idle_seconds=settings.body_idle_seconds,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
@@ -89,13 +90,33 @@ class Ingest:
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != filename:
             log.append(f"The name {_shown(filename)} was changed to {name!r}.")
-        with self._unpack.inside(incoming, uploaded, wish=wish, is_gone=is_gone) as unpacked:
-            log.append(self._keep_blob(incoming, blob))
-            unpacked.keep(self._blobs, self._trees)
-            plan = self._replicate.plan(headers or {})
-            record = self._record(uploaded, unpacked, headers or {})
-            record = self._publish(plan, record)
-        log += [*unpacked.log, f"Recorded as upload {record.id}.", *plan.log]
+
+        def attempt(*, anew: bool) -> Receipt:
+            inside = self._unpack.inside(incoming, uploaded, wish=wish, is_gone=is_gone, anew=anew)
+            with inside as unpacked:
+                steps = [*log, self._keep_blob(incoming, blob)]
+                try:
+                    return self._finish(uploaded, unpacked, headers or {}, steps)
+                except ContentVanished as error:
+                    if not unpacked.is_tree_of_earlier:
+                        raise
+                    logger.error("%s The archive file %s is unpacked anew.", error, name)
+            return attempt(anew=True)
+
+        return attempt(anew=False)
+
+    def _finish(
+        self,
+        uploaded: NamedBlob,
+        unpacked: Unpacked,
+        headers: Mapping[str, str],
+        steps: Sequence[str],
+    ) -> Receipt:
+        unpacked.keep(self._blobs, self._trees)
+        plan = self._replicate.plan(headers)
+        record = self._record(uploaded, unpacked, headers)
+        record = self._publish(plan, record)
+        log = [*steps, *unpacked.log, f"Recorded as upload {record.id}.", *plan.log]
         log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
         return Receipt(record, tuple(log))
 

@@ -38,6 +38,11 @@ class Unpacked:
     decompressed_file: IncomingFile | None = None
     built: BuiltTree | None = None
 
+    @property
+    def is_tree_of_earlier(self) -> bool:
+        """Whether the tree is one that an earlier upload left."""
+        return self.tree is not None and self.built is None
+
     def keep(self, blobs: BlobStore, trees: TreeStore) -> None:
         """Make blobs of all of it; afterwards a record may name them."""
         if self.decompressed_file and self.decompressed:
@@ -64,6 +69,7 @@ class _Task:
     check: Callable[[], None]
     budget: Budget
     unpacked: Unpacked
+    anew: bool
 
 
 class Unpack:
@@ -104,11 +110,13 @@ class Unpack:
         *,
         wish: UnpackWish = UnpackWish.AUTO,
         is_gone: Callable[[], bool] = lambda: False,
+        anew: bool = False,
     ) -> Iterator[Unpacked]:
         """What is inside the file; at the end all that was not kept of it is gone.
 
         ``is_gone`` is asked now and then whether the client has stopped waiting. Raises
         `ClientGone` when it has, and `CannotUnpack` when ``wish`` requires what cannot be done.
+        ``anew`` unpacks a file that is kept already, although an earlier upload did so.
         """
         task = _Task(
             filename=uploaded.name,
@@ -116,10 +124,14 @@ class Unpack:
             check=lambda: _check(is_gone),
             budget=Budget(self._limits, source_size=uploaded.blob.size),
             unpacked=Unpacked(),
+            anew=anew,
         )
         try:
             if self._is_wanted(uploaded.name, wish, task.unpacked):
-                source = _Source(uploaded.blob, incoming.head, incoming.open)
+                # What was kept is not staged any more.
+                kept = self._kept_opener(uploaded.blob)
+                opener = kept if anew else incoming.open
+                source = _Source(uploaded.blob, incoming.head, opener)
                 self._look_inside(source, task, wish)
             yield task.unpacked
         finally:
@@ -183,11 +195,15 @@ class Unpack:
     def _kept_source(self, blob: Descriptor) -> _Source:
         with self._blobs.open(blob.sha256) as reader:
             head = reader.read(HEAD_BYTES)
-        return _Source(blob, head, lambda: self._blobs.open(blob.sha256))
+        return _Source(blob, head, self._kept_opener(blob))
+
+    def _kept_opener(self, blob: Descriptor) -> Callable[[], BinaryIO]:
+        return lambda: self._blobs.open(blob.sha256)
 
     def _unpack(self, source: _Source, kind: ArchiveKind, task: _Task) -> None:
         unpacked, name = task.unpacked, tree_name(task.filename)
-        if known := self._earlier.tree(source.blob.sha256, self._limits):
+        known = None if task.anew else self._earlier.tree(source.blob.sha256, self._limits)
+        if known:
             tree, findings = known
             unpacked.log.append("Unpacked before; that tree is used again.")
             unpacked.tree = replace(tree, name=name)

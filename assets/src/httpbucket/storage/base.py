@@ -19,6 +19,7 @@ from typing import BinaryIO, Protocol
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 
 
@@ -158,7 +159,8 @@ class Records(Protocol):
         """Make the upload and all its names appear, in one step, and survive power loss.
 
         The caller promises that every blob and manifest that the record names is kept, and that
-        the id is new. When this raises, nothing of the upload is to be seen.
+        the id is new. When this raises, nothing of the upload is to be seen; `ContentVanished`
+        says that something which the record or its manifest names is gone, where a backend notices.
         """
         ...
 
@@ -211,6 +213,61 @@ class Replicas(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ShelfEntry:
+    """What a public directory holds under one name.
+
+    ``size`` is bytes, ``modified`` seconds since 1970. ``target`` is the name beside it that a
+    ``latest`` link shows; kind, size and time are then the target's.
+    """
+
+    name: str
+    is_directory: bool
+    size: int
+    modified: float
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfPage:
+    """Some entries of a directory in order of name; ``next_after`` is None on the last page."""
+
+    entries: tuple[ShelfEntry, ...]
+    next_after: str | None
+
+
+class Shelves(Protocol):
+    """The names under which everybody may look at what is kept: ``archive/`` and ``replica/``.
+
+    Each method raises `NameNotFound` where there is no such name, or none that may be looked at:
+    what is neither a file nor a directory, and links that are not our own, have no name here.
+    """
+
+    def resolve(self, path: PublicPath) -> PublicPath:
+        """``path`` with the names that its ``latest`` links show now.
+
+        No other method follows a link, so that what a path showed a moment ago stays readable
+        while its link moves on.
+        """
+        ...
+
+    def look(self, path: PublicPath) -> ShelfEntry:
+        """What has this name."""
+        ...
+
+    def open(self, path: PublicPath) -> BinaryIO:
+        """A reader of the file, seekable. The caller closes it."""
+        ...
+
+    def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
+        """At most ``limit`` entries of a directory whose names follow ``after``.
+
+        Memory grows with ``limit``, not with the directory. Records and manifests are not among
+        the entries, but can be looked at by their names, where the backend has such names.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
 
@@ -247,6 +304,14 @@ class Index(Protocol):
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
         """A few uploads in which this content was decompressed or unpacked, the newest first."""
+        ...
+
+    def find_replica(self, path: str) -> UploadId | None:
+        """The upload that a replica's path (``replica/user/bob/a.20261121.1432.0``) shows."""
+        ...
+
+    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
+        """The latest uploads, newest first; only those older than the id ``before``."""
         ...
 
     def is_complete(self) -> bool:

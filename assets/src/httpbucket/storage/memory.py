@@ -171,6 +171,7 @@ class MemoryIndex:
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
         self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
+        self._replicas: dict[str, UploadId] = {}
         self._complete = False
         self._agreed_day = ""
 
@@ -187,6 +188,7 @@ class MemoryIndex:
             self._add(named)
         for blob in record.sources():
             self._unpacked[blob].append(record.id)
+        self._replicas.update((replica.path, record.id) for replica in record.replicas)
         self._uploads.add(record.id)
 
     def _add(self, named: NamedBlob) -> None:
@@ -206,6 +208,13 @@ class MemoryIndex:
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
         return tuple(sorted(self._unpacked[blob], reverse=True))
+
+    def find_replica(self, path: str) -> UploadId | None:
+        return self._replicas.get(path)
+
+    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
+        older = (upload for upload in self._uploads if not before or str(upload) < before)
+        return tuple(sorted(older, reverse=True)[:limit])
 
     def is_complete(self) -> bool:
         return self._complete

@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS manifest (sha256 BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unpacked (
     sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replica (path TEXT PRIMARY KEY, upload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -111,6 +112,10 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
                 [(blob.value, str(record.id)) for blob in record.sources()],
             )
+            connection.executemany(
+                "INSERT OR REPLACE INTO replica VALUES (?, ?)",
+                [(replica.path, str(record.id)) for replica in record.replicas],
+            )
             row = (str(record.id),)
             connection.execute("INSERT OR IGNORE INTO upload VALUES (?)", row)
 
@@ -139,6 +144,16 @@ class SqliteIndex:
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
         question = "SELECT upload FROM unpacked WHERE sha256 = ? ORDER BY upload DESC LIMIT 3"
         return tuple(UploadId(upload) for (upload,) in self._rows(question, blob.value))
+
+    def find_replica(self, path: str) -> UploadId | None:
+        rows = self._rows("SELECT upload FROM replica WHERE path = ?", path)
+        return UploadId(rows[0][0]) if rows else None
+
+    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
+        question = "SELECT id FROM upload WHERE id < ? ORDER BY id DESC LIMIT ?"
+        # Behind the digits that every id begins with.
+        rows = self._rows(question, before or "~", limit)
+        return tuple(UploadId(upload) for (upload,) in rows)
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"

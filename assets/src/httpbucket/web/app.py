@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Flask, Response
 
 from httpbucket.config import Settings
@@ -9,7 +11,11 @@ from httpbucket.domain.size import show_size
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
-from httpbucket.web import blobs, checksums, errors, server, uploads
+from httpbucket.services.pack import Pack
+from httpbucket.web import blobs, checksums, errors, server, shelves, uploads
+from httpbucket.web.content import ContentSender
+from httpbucket.web.cross_site import refuse_other_sites
+from httpbucket.web.directories import Directories
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
 
@@ -23,7 +29,9 @@ class BucketApp(Flask):
     request_class = BucketRequest
 
 
-def create_app(settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Browse) -> Flask:
+def create_app(
+    settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Browse, pack: Pack
+) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -31,17 +39,23 @@ def create_app(settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Br
     app.json.compact = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     present = Presenter(settings)
-    app.register_blueprint(server.blueprint(present=present))
+    sender = ContentSender(cors=settings.content_cors)
+    directories = Directories(browse=browse, pack=pack)
+    app.register_blueprint(server.blueprint(browse=browse, present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
     app.register_blueprint(
-        blobs.blueprint(lookup=lookup, browse=browse, checksum_type=checksum_type)
+        blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     )
+    app.register_blueprint(shelves.blueprint(browse=browse, directories=directories, sender=sender))
     errors.register(app)
+    app.before_request(refuse_other_sites)
     app.after_request(_protect)
     app.after_request(checksums.without_body)
     app.add_template_filter(show_size, "size")
+    app.add_template_filter(_show_moment, "moment")
+    app.add_template_filter(_count_of, "count_of")
     return app
 
 
@@ -50,3 +64,11 @@ def _protect(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     response.headers.setdefault("Referrer-Policy", "same-origin")
     return response
+
+
+def _show_moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _count_of(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

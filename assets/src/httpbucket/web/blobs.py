@@ -8,16 +8,19 @@ from werkzeug.exceptions import NotFound
 from httpbucket.domain.digest import Digest, read_question, sha256
 from httpbucket.services.browse import Browse
 from httpbucket.services.lookup import Lookup
-from httpbucket.web.content import send_blob
+from httpbucket.web.content import ContentSender, blob_content
 
 
-def blueprint(*, lookup: Lookup, browse: Browse, checksum_type: str) -> Blueprint:
+def blueprint(
+    *, lookup: Lookup, browse: Browse, sender: ContentSender, checksum_type: str
+) -> Blueprint:
     """The routes of contents."""
     routes = Blueprint("blobs", __name__)
 
     def send(blob: Digest) -> Response:
         known = lookup.describe(blob)
-        return send_blob(browse.content(blob), known.blob, known.filename)
+        content = blob_content(known.blob, known.filename)
+        return sender.send(content, lambda: browse.content(blob))
 
     @routes.get("/blob/<digest>")
     def by_digest(digest: str) -> Response:

@@ -1,75 +1,105 @@
-"""Sending a kept file: conditional requests, ranges, and headers that tame what others uploaded."""
+"""Sending a kept file: what is asked for of it, and headers that tame what others uploaded."""
 
 from __future__ import annotations
 
-from typing import BinaryIO
-from urllib.parse import quote
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, BinaryIO, cast
 
 from flask import Response
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
-from werkzeug.http import dump_options_header, parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.filename import safe_part
+from httpbucket.web.conditions import Representation, Selection, select
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import repr_digest
+from httpbucket.web.disposition import name_it
+from httpbucket.web.presenters import instance_digest, repr_digest
 
 #: A blob never changes under its name (RFC 8246).
 IMMUTABLE = "public, max-age=31536000, immutable"
+#: What a name shows may change: ask before showing a copy.
+REVALIDATE = "no-cache"
 
 #: Uploaded pages may run their scripts, but in an origin of their own that is nobody's.
 CONTENT_POLICY = "sandbox allow-scripts allow-popups allow-forms; frame-ancestors 'none'"
 
+_PIECE = 256 * 1024
 
-def send_blob(content: BinaryIO, blob: Descriptor, filename: str) -> Response:
-    """Answer with a blob's bytes, or 304, 206 or 416 as the request asks (RFC 9110, 13 and 14).
 
-    Takes ``content`` over and closes it.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is sent, and what is said of it. ``blob`` is None where its digests are not known."""
+
+    representation: Representation
+    filename: str
+    media_type: str
+    cache: str
+    blob: Descriptor | None = None
+    coding: str = ""
+
+
+def blob_content(blob: Descriptor, filename: str) -> Content:
+    """A blob under the one address that it has for ever."""
+    known = Representation(blob.size, blob.sha256.hex)
+    return Content(known, filename, blob.media_type, IMMUTABLE, blob)
+
+
+@dataclass(frozen=True)
+class ContentSender:
+    """Answers with the bytes of kept files. ``cors`` lets pages of any origin read them.
+
+    An uploaded report runs in an origin that is nobody's, and so needs it to read its own files.
     """
-    environ = current_request().environ
-    response = Response(
-        wrap_file(environ, content), mimetype=blob.media_type, direct_passthrough=True
-    )
-    response.call_on_close(content.close)
-    response.content_length = blob.size
-    response.set_etag(blob.sha256.hex)
-    response.headers["Repr-Digest"] = repr_digest(blob)
-    response.headers["Cache-Control"] = IMMUTABLE
-    response.headers["Content-Security-Policy"] = CONTENT_POLICY
-    response.headers["Content-Disposition"] = _inline(filename)
-    _narrow(response, blob.size)
-    return response
+
+    cors: bool
+
+    def send(self, content: Content, open_content: Callable[[], BinaryIO]) -> Response:
+        """Answer with the bytes, or with 304, 206, 412 or 416 as the request asks."""
+        response = Response(mimetype=content.media_type)
+        selection = select(content.representation, response)
+        self._describe(content, response)
+        if selection.stop > selection.start and current_request().method != "HEAD":
+            reader = open_content()
+            response.response = _wrapped(reader, selection, content.representation.size)
+            response.direct_passthrough = True
+        return response
+
+    def _describe(self, content: Content, response: Response) -> None:
+        response.headers["Cache-Control"] = content.cache
+        response.headers["Content-Security-Policy"] = CONTENT_POLICY
+        name_it(response, "inline", content.filename)
+        if content.blob:
+            response.headers["Repr-Digest"] = repr_digest(content.blob)
+            response.headers["Digest"] = instance_digest(content.blob)
+        if content.coding:
+            response.headers["Content-Encoding"] = content.coding
+        if self.cors:
+            response.headers["Access-Control-Allow-Origin"] = "*"
 
 
-def _narrow(response: Response, size: int) -> None:
-    """Make it a 304 or a 206 where the request asks for that and it can be done."""
-    environ = dict(current_request().environ)
-    if not _is_single_range(environ.get("HTTP_RANGE", ""), size):
-        environ.pop("HTTP_RANGE", None)
-    try:
-        response.make_conditional(environ, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        raise
+class _Part:
+    """The front of what is left of a file. gunicorn's sendfile takes no more than the length."""
+
+    def __init__(self, reader: BinaryIO, size: int) -> None:
+        self._left = size
+        self.fileno = reader.fileno
+        self.seek = reader.seek
+        self.close = reader.close
+        self._read = reader.read
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most ``size``."""
+        piece = self._read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(piece)
+        return piece
 
 
-def _is_single_range(header: str, size: int) -> bool:
-    """Anything else is answered with the whole, as RFC 9110 (14.2) allows for any request."""
-    parsed = parse_range_header(header) if current_request().method == "GET" else None
-    if parsed is None or parsed.units != "bytes" or len(parsed.ranges) != 1:
-        return False
-    ((start, _),) = parsed.ranges
-    # Of the last 500 bytes of 100, all are wanted (14.1.2); Werkzeug would refuse them.
-    return start is None or start >= -size
+def _wrapped(reader: BinaryIO, selection: Selection, size: int) -> IO[bytes]:
+    """What the server sends on by ``sendfile(2)`` if it can (PEP 3333, wsgi.file_wrapper)."""
+    reader.seek(selection.start)
+    part = reader if selection.stop == size else cast(BinaryIO, _Part(reader, _length(selection)))
+    return cast(IO[bytes], wrap_file(current_request().environ, part, _PIECE))
 
 
-def _inline(filename: str) -> str:
-    """``Content-Disposition`` with a name for every client (RFC 6266, 4.3 and appendix D).
-
-    Headers are ASCII: gunicorn would break the connection on anything beyond Latin-1.
-    """
-    name = safe_part(filename)
-    plain = "".join(sign if sign.isascii() else "_" for sign in name)
-    header = dump_options_header("inline", {"filename": plain})
-    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
+def _length(selection: Selection) -> int:
+    return selection.stop - selection.start

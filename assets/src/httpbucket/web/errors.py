@@ -6,7 +6,7 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from httpbucket.domain import errors, unpacking
 from httpbucket.web.current import current_request
@@ -27,6 +27,8 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.CrossSite: HTTPStatus.FORBIDDEN,
     errors.BlobNotFound: HTTPStatus.NOT_FOUND,
     errors.UploadNotFound: HTTPStatus.NOT_FOUND,
+    errors.NameNotFound: HTTPStatus.NOT_FOUND,
+    errors.TooManyFiles: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
     errors.AmbiguousDigest: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -41,6 +43,7 @@ HTTP_PROBLEMS = {
     HTTPStatus.BAD_REQUEST: "bad-request",
     HTTPStatus.NOT_FOUND: "not-found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.PRECONDITION_FAILED: "precondition-failed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-many-parts",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range-not-satisfiable",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal-error",
@@ -74,11 +77,24 @@ def _refused_by_http(error: HTTPException) -> Response | HTTPException:
         return error
     status = HTTPStatus(error.code)
     problem = HTTP_PROBLEMS.get(status, status.phrase.lower().replace(" ", "-"))
-    answer = _answer(status, error.description or status.description, problem, {})
+    answer = _answer(status, _sentence_on(error, status), problem, {})
     for name, value in error.get_headers():
         if name.lower() in {"allow", "content-range"}:
             answer.headers[name] = value
     return answer
+
+
+def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
+    """Werkzeug's own words for these ask to check a spelling, or leave out what would do."""
+    if type(error) is NotFound:
+        return (
+            "There is nothing at this address. Send files to POST /upload, "
+            "and ask for kept ones at /checksum/<digest>."
+        )
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return f"This address takes only {allowed}; files are sent with POST to /upload."
+    return error.description or status.description
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -102,9 +103,16 @@ class Presenter:
 def repr_digest(blob: Descriptor) -> str:
     """The ``Repr-Digest`` field (RFC 9530, 3): the digests that RFC has names for, as base64."""
     names = {"sha256": "sha-256", "sha512": "sha-512"}
-    members = (
-        f"{name}=:{b64encode(bytes.fromhex(blob.digests[algorithm])).decode()}:"
-        for algorithm, name in names.items()
-        if algorithm in blob.digests
-    )
-    return ", ".join(members)
+    return ", ".join(f"{name}=:{value}:" for name, value in _in_base64(blob, names))
+
+
+def instance_digest(blob: Descriptor) -> str:
+    """The ``Digest`` field (RFC 3230, 4.3.2), which ``Repr-Digest`` replaced and aria2 checks."""
+    names = {"sha256": "SHA-256", "sha512": "SHA-512", "md5": "MD5"}
+    return ",".join(f"{name}={value}" for name, value in _in_base64(blob, names))
+
+
+def _in_base64(blob: Descriptor, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for algorithm, name in names.items():
+        if algorithm in blob.digests:
+            yield name, b64encode(bytes.fromhex(blob.digests[algorithm])).decode()

@@ -45,7 +45,14 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
         shown = present.upload(record)
         asked = current_request()
         if asked.prefers_html and "json" not in asked.args:
-            page = render_template("show_upload.html", record=record, shown=shown)
+            directory = f"{asked.script_root}/{record.id.directory}/"
+            page = render_template(
+                "show_upload.html",
+                record=record,
+                shown=shown,
+                directory=directory,
+                address=f"{asked.host_url.rstrip('/')}{directory}",
+            )
             return Response(page, headers={"Vary": "Accept"})
         answer = jsonify(shown)
         answer.vary.add("Accept")

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
@@ -29,9 +30,10 @@ class Linker:
         self._staging = staging
 
     def name(self, blob: Descriptor, name: str, *, directory: int, sync: bool = True) -> None:
-        """Give the blob one more name in the open ``directory``. Raises FileExistsError.
+        """Give the blob one more name in the open ``directory``.
 
-        An empty file is made anew: all of a store as one inode would soon be too many names.
+        Raises FileExistsError, and `ContentVanished` when there is no such blob after all. An empty
+        file is made anew: all of a store as one inode would soon be too many names.
         """
         if blob.size == 0:
             self._disk.write_new(name, b"", BLOB_MODE, directory=directory, sync=sync)
@@ -62,6 +64,8 @@ class Linker:
         """Link a blob's file or a sibling of it; False when another sibling may do."""
         try:
             self._disk.link(inode, name, directory=directory)
+        except FileNotFoundError as error:
+            raise ContentVanished(f"The blob {Path(inode).name} is gone from the store.") from error
         except OSError as error:
             if error.errno not in _TAKES_NO_MORE_NAMES:
                 raise

@@ -107,13 +107,14 @@ class LocalReplicas:
         """Redo what a file in ``private/redo`` says, unless that has to wait for a later start."""
         path = self._layout.redo / name
         digest = name.rpartition("-")[2]
-        if not _DIGEST.fullmatch(digest):
-            path.unlink(missing_ok=True)
-            return False
         try:
-            # Its writer may be alive, in another server on the same store.
-            with told_as_refusals(), self._locked([digest]):
-                return path.exists() and self._redo(path)
+            with told_as_refusals():
+                if not _DIGEST.fullmatch(digest):
+                    path.unlink(missing_ok=True)
+                    return False
+                # Its writer may be alive, in another server on the same store.
+                with self._locked([digest]):
+                    return path.exists() and self._redo(path)
         except (StorageFull, StorageUnavailable) as error:
             logger.warning("The replicas that %s stands for are made later: %s", path.name, error)
             return False

@@ -1,0 +1,171 @@
+"""A directory as a page, as JSON, as names, or packed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from flask import Response, jsonify, stream_template
+from werkzeug.exceptions import BadRequest
+
+from httpbucket.services.browse import Browse, Shown
+from httpbucket.services.pack import Pack
+from httpbucket.web.conditions import Representation, select
+from httpbucket.web.content import REVALIDATE
+from httpbucket.web.current import current_request
+from httpbucket.web.disposition import name_it
+
+#: Entries of a JSON page, unless the client says how many.
+USUAL_LIMIT = 1000
+MOST_ENTRIES = 10_000
+
+Piece = TypeVar("Piece")
+
+_FORMS = {"text/html": "html", "application/json": "json", "text/plain": "simple"}
+_PIECE = 32 * 1024
+
+
+class Directories:
+    """Answers for directories; the first flag of the query that is known says in which form."""
+
+    def __init__(self, *, browse: Browse, pack: Pack) -> None:
+        self._browse = browse
+        self._pack = pack
+        self._answers = {
+            "json": self._json,
+            "simple": self._simple,
+            "zip": self._zip,
+            "tar": self._tar,
+            "html": self._html,
+        }
+
+    def answer(self, directory: Shown) -> Response:
+        """The directory in the form that the request asks for."""
+        form = wanted_form()
+        response = self._answers[form](directory)
+        response.headers["Cache-Control"] = REVALIDATE
+        response.vary.add("Accept")
+        return response
+
+    def checksums(self, directory: Shown) -> Response:
+        """The virtual ``SHA256SUMS``."""
+        lines = _in_pieces(self._pack.checksums(directory))
+        response = Response(_started(lines), mimetype="text/plain")
+        response.headers["Cache-Control"] = REVALIDATE
+        return response
+
+    def _html(self, directory: Shown) -> Response:
+        upload = self._browse.upload_of(directory)
+        has_index = self._browse.has_file(directory, "index.html")
+        entries = _started(self._browse.entries(directory))
+        page = stream_template(
+            "directory.html",
+            directory=directory,
+            upload=upload,
+            has_index=has_index,
+            address=_address(directory),
+            rows=map(_row, entries),
+        )
+        return Response(_in_pieces(text.encode() for text in page), mimetype="text/html")
+
+    def _json(self, directory: Shown) -> Response:
+        limit, after = _limit(), current_request().args.get("cursor", "")
+        shown, next_after = self._browse.page(directory, after=after, limit=limit)
+        following = None
+        if next_after is not None:
+            following = f"?{urlencode({'json': '', 'limit': limit, 'cursor': next_after})}"
+        entries = [entry_json(one) for one in shown]
+        response = jsonify(path=str(directory.path), entries=entries, next=following)
+        if following:
+            response.headers["Link"] = f'<{following}>; rel="next"'
+        return response
+
+    def _simple(self, directory: Shown) -> Response:
+        names = (f"{_listed_name(one)}\n".encode() for one in self._browse.entries(directory))
+        return Response(_started(_in_pieces(names)), mimetype="text/plain")
+
+    def _zip(self, directory: Shown) -> Response:
+        layout = self._pack.zip(directory)
+        response = Response(mimetype="application/zip")
+        selection = select(Representation(layout.size, layout.identity), response)
+        if selection.stop > selection.start:
+            response.response = self._pack.read(layout, selection.start, selection.stop)
+        name_it(response, "attachment", f"{directory.path.name}.zip")
+        return response
+
+    def _tar(self, directory: Shown) -> Response:
+        pieces = _started(self._pack.tar(directory))
+        response = Response(pieces, mimetype="application/x-tar")
+        name_it(response, "attachment", f"{directory.path.name}.tar")
+        return response
+
+
+def wanted_form() -> str:
+    """The form in which the request wants a directory."""
+    asked = current_request()
+    for flag in ("json", "simple", "zip", "tar"):
+        if flag in asked.args:
+            return flag
+    return _FORMS[asked.accept_mimetypes.best_match(_FORMS, default="text/html")]
+
+
+def entry_json(shown: Shown) -> dict[str, Any]:
+    """An entry as the reference documents it."""
+    facts, entry = shown.facts, shown.entry
+    return {
+        "name": entry.name,
+        "kind": "directory" if entry.is_directory else "file",
+        "size": None if entry.is_directory else entry.size,
+        "media_type": None if entry.is_directory else shown.media_type,
+        "digest": str(facts.blob.sha256) if facts else None,
+        "modified": shown.modified.isoformat(),
+        "shows": entry.target,
+    }
+
+
+def _row(shown: Shown) -> dict[str, Any]:
+    """An entry as the page's table shows it."""
+    slash = "/" if shown.entry.is_directory else ""
+    return {
+        "name": _listed_name(shown),
+        "href": quote(shown.entry.name, safe="") + slash,
+        "size": None if shown.entry.is_directory else shown.entry.size,
+        "modified": shown.modified,
+        "shows": shown.entry.target,
+    }
+
+
+def _address(directory: Shown) -> str:
+    """The directory's address, safe between a shell's quotes."""
+    asked = current_request()
+    return f"{asked.host_url.rstrip('/')}{asked.script_root}/{quote(str(directory.path))}/"
+
+
+def _listed_name(shown: Shown) -> str:
+    return f"{shown.entry.name}/" if shown.entry.is_directory else shown.entry.name
+
+
+def _limit() -> int:
+    text = current_request().args.get("limit", str(USUAL_LIMIT))
+    if not text.isdecimal() or len(text) > 9 or not int(text):
+        raise BadRequest("limit is a whole number above 0.")
+    return min(int(text), MOST_ENTRIES)
+
+
+def _started(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same, but begun: what is refused at the start is refused before the answer begins."""
+    rest = iter(pieces)
+    return itertools.chain(list(itertools.islice(rest, 1)), rest)
+
+
+def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that are worth a system call."""
+    waiting = bytearray()
+    for part in parts:
+        waiting += part
+        if len(waiting) >= _PIECE:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
