@@ -21,10 +21,11 @@ from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Receipt
 from httpbucket.services.lookup import Lookup
+from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend
-from tests.examples import NOW, identity
+from tests.examples import NOW, identity, stage
 from tests.faults import FaultyDisk
 from tests.processes import in_child
 
@@ -191,3 +192,21 @@ def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Pat
         with pytest.raises(StorageUnavailable):
             staging.create()
         assert others.read() == "1\n"
+
+
+class _Overtaken(Disk):
+    """Between the rename of a wrong blob and the link of the right one, somebody links it."""
+
+    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+        super().rename(source, target, directory=directory)
+        source.write_bytes(CONTENT)
+
+
+def test_two_may_replace_a_blob_of_the_wrong_size_at_once(layout: Layout, root: Path) -> None:
+    stores = local_backend(root, disk=_Overtaken()).stores
+    blob = layout.blob(identity(CONTENT))
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"half")
+    assert stores.blobs.keep(stage(stores.staging, CONTENT), identity(CONTENT)) is False
+    assert blob.read_bytes() == CONTENT
+    assert (layout.quarantine / blob.name).read_bytes() == b"half"

@@ -172,7 +172,8 @@ class _Names:
                 return False
             logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
             self._disk.rename(path, self._layout.quarantine / path.name)
-            link(path)
+            # Somebody who saw the same may be faster.
+            return self._link(path, size, link)
         return True
 
     def _make_parents(self, path: Path, *, sync: bool) -> None:
