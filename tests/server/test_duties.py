@@ -104,6 +104,19 @@ class TestCompletingTheIndex:
         broken = replace(stores, index=Broken())
         assert Duties(broken, services_of(broken))._try_to_complete_index() is False
 
+    def test_an_index_that_fails_in_an_unknown_way_is_tried_again(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        duties = Duties(stores, services_of(stores))
+
+        def fail(**_: object) -> None:
+            raise ArithmeticError("a mistake of ours")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stores.index, "mark_complete", fail)
+            assert duties._try_to_complete_index() is False
+        assert duties._try_to_complete_index() is True
+
 
 class TestClearingUp:
     def test_what_a_killed_worker_left_goes_when_another_begins(self, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from httpbucket.domain.errors import BucketError
 from httpbucket.wiring import Services, Stores
 
 logger = logging.getLogger(__name__)
@@ -44,9 +43,10 @@ class Duties:
         gunicorn starts another in its place, whose duties begin with this. The other may have died
         between publishing a record and telling the index.
         """
-        swept, finished = self._stores.staging.sweep(), self._stores.replicas.finish()
+        swept = self._stores.staging.sweep()
+        self._owes_reading = swept > 0
+        finished = self._stores.replicas.finish()
         if swept or finished:
-            self._owes_reading = True
             logger.info("Removed %d unfinished uploads, finished %d.", swept, finished)
 
     def complete_index(self) -> bool:
@@ -67,7 +67,7 @@ class Duties:
     def _run(self) -> None:
         try:
             self.clear_up()
-        except (BucketError, OSError):
+        except Exception:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
@@ -76,6 +76,7 @@ class Duties:
     def _try_to_complete_index(self) -> bool:
         try:
             return self.complete_index()
-        except (BucketError, OSError):
+        except Exception:
+            # Whatever it was: without this thread nobody would complete the index any more.
             logger.exception("The index could not be completed; trying again.")
             return False
