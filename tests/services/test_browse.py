@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from httpbucket.config import Settings
-from httpbucket.domain.errors import IndexNotReady, NameNotFound
+from httpbucket.domain.errors import DamagedRecord, IndexNotReady, NameNotFound
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record
 from httpbucket.services import browse as browse_module
@@ -216,3 +216,14 @@ class TestUploads:
         shown = bench.look(f"{several.id.directory}/several.log")
         assert bench.browse.gzip_of(shown) is None
         assert bench.browse.gzip_of(bench.look(f"{alone.id.directory}/alone.log.gz")) is None
+
+
+def test_a_damaged_record_is_told_as_such(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = bench.upload(b"content", "results.xml")
+
+    def unreadable(_: object) -> None:
+        raise ValueError("not a record")
+
+    monkeypatch.setattr(bench.stores.records, "load", unreadable)
+    with pytest.raises(DamagedRecord, match=str(record.id)):
+        bench.browse.upload(record.id)

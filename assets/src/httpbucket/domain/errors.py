@@ -46,6 +46,12 @@ class UploadNotFound(BucketError):
     problem = "upload-not-found"
 
 
+class DamagedRecord(BucketError):
+    """The record of an upload is on the disk, and cannot be read for what it says."""
+
+    problem = "damaged-record"
+
+
 class NameNotFound(BucketError):
     """Nothing that anybody may look at has this path."""
 

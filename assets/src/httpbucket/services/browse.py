@@ -13,7 +13,13 @@ from typing import BinaryIO
 from httpbucket.content.media_type import media_type_of_name
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import BlobNotFound, IndexNotReady, NameNotFound, UploadNotFound
+from httpbucket.domain.errors import (
+    BlobNotFound,
+    DamagedRecord,
+    IndexNotReady,
+    NameNotFound,
+    UploadNotFound,
+)
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.facts import FactFinder, Facts
@@ -66,8 +72,11 @@ class Browse:
         self._index = index
 
     def upload(self, upload: UploadId) -> Record:
-        """The record of an upload. Raises `UploadNotFound`."""
-        return self._records.load(upload)
+        """The record of an upload. Raises `UploadNotFound` or `DamagedRecord`."""
+        try:
+            return self._records.load(upload)
+        except ValueError as error:
+            raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
 
     def uploads(self, *, before: str = "", limit: int) -> list[Record]:
         """The latest uploads that the index knows, newest first; older than the id ``before``."""

@@ -33,6 +33,7 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.AmbiguousDigest: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedCoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.DamagedRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.IndexNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
