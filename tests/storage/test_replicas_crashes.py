@@ -247,6 +247,16 @@ def test_a_tree_whose_manifest_is_lost_stops_neither_the_start_nor_the_next_uplo
     assert entries(local) == [name_of(1), "results.latest.xml"]
 
 
+def test_a_file_whose_blob_is_lost_stops_neither_the_start_nor_the_next_upload(
+    layout: Layout, local: Stores
+) -> None:
+    record = file_upload(local, 0)
+    announce_and_die(local, record, published=True)
+    layout.blob(record.uploaded.blob.sha256).unlink()
+    publish(local, file_upload(local, 1))
+    assert entries(local) == [name_of(1), "results.latest.xml"]
+
+
 def test_a_start_goes_on_where_a_directory_cannot_be_used(layout: Layout, local: Stores) -> None:
     """Its replicas wait for a later start; those elsewhere are made."""
     announce_and_die(local, file_upload(local, 0, directories=[BOB]), published=True)

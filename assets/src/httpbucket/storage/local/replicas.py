@@ -21,6 +21,7 @@ from pathlib import Path
 
 from httpbucket.domain.errors import (
     BlobNotFound,
+    ContentVanished,
     StorageFull,
     StorageUnavailable,
     UploadNotFound,
@@ -134,7 +135,7 @@ class LocalReplicas:
                     is_made = True
         except UploadNotFound:
             logger.info("Upload %s ended before it was published.", upload)
-        except (BlobNotFound, FileNotFoundError, ValueError) as error:
+        except (BlobNotFound, ContentVanished, FileNotFoundError, ValueError) as error:
             logger.error("Upload %s is damaged; its replicas cannot be made: %s", upload, error)
         path.unlink(missing_ok=True)
         return is_made
