@@ -8,6 +8,7 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import (
+    ContentVanished,
     EmptyFilename,
     IndexNotReady,
     StorageFull,
@@ -159,6 +160,17 @@ class TestRefusing:
         record = bench.upload(b"content").record
         assert bench.records.load(record.id) == record
         assert bench.has_gap()
+
+    def test_content_that_vanishes_after_publishing_makes_no_second_upload(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def make(_: object) -> None:
+            raise ContentVanished("The blob is gone.")
+
+        monkeypatch.setattr(bench.replicas, "make", make)
+        with pytest.raises(StorageUnavailable):
+            bench.upload(b"content", headers={"username": "bob"})
+        assert len(list(bench.records.ids())) == 1
 
     def test_the_index_knows_an_upload_whose_replicas_could_not_be_made(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch

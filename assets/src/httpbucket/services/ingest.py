@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.errors import ContentVanished
+from httpbucket.domain.errors import ContentVanished, StorageUnavailable
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
@@ -148,6 +148,11 @@ class Ingest:
 
         try:
             return self._replicate.publish(plan, record, publish)
+        except ContentVanished as error:
+            if not published:
+                raise
+            # Not to be mistaken for a tree that can be unpacked anew: the upload is there.
+            raise StorageUnavailable(str(error)) from error
         finally:
             for one in published:
                 self._add_to_index(one)
