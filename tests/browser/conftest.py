@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.upload_page import UploadPage
 from tests.live.server import LiveServer
@@ -20,6 +20,9 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+#: A guard only: far beyond what a loaded machine takes.
+GUARD_MILLISECONDS = 20_000
+
 TEMPLATE = "user/${USERNAME}/${TOPIC}"
 LIMIT = 4 * 1024**2
 
@@ -27,6 +30,7 @@ LIMIT = 4 * 1024**2
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     executable = require_tool("chromium")
+    expect.set_options(timeout=GUARD_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
@@ -63,7 +67,7 @@ class PageOpener:
         """The upload page of a server, in a profile of its own."""
         context = self._browser.new_context(java_script_enabled=javascript)
         self._stack.callback(context.close)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(GUARD_MILLISECONDS)
         page = UploadPage(context.new_page(), server)
         self._stack.callback(page.assert_no_mistakes)
         page.open()

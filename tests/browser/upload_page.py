@@ -29,6 +29,9 @@ class UploadPage:
     def __init__(self, page: Page, server: LiveServer) -> None:
         self.page = page
         self.server = server
+        # What one session has set, another cannot undo.
+        self._devtools = page.context.new_cdp_session(page)
+        self._devtools.send("Network.enable")
         self._mistakes: list[str] = []
         page.on("pageerror", lambda error: self._mistakes.append(str(error)))
         page.on("console", lambda message: self._hear(message.type, message.text))
@@ -50,11 +53,9 @@ class UploadPage:
         self.page.evaluate(_DROP, encoded)
 
     def throttle(self, bytes_per_second: int) -> None:
-        """Make sending slow."""
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Network.enable")
+        """Make sending slow; -1 makes it fast again."""
         conditions = {"offline": False, "latency": 0, "downloadThroughput": -1}
-        session.send(
+        self._devtools.send(
             "Network.emulateNetworkConditions",
             {**conditions, "uploadThroughput": bytes_per_second},
         )
