@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
 import httpbucket
 from tests.examples import descriptor
-from tests.web.conftest import MakeSite, Site
-from tests.web.forms import CLOSING, MULTIPART, part
+from tests.web.conftest import LIMIT, MakeSite, Site
+from tests.web.forms import CLOSING, MULTIPART, part, post, upload
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -64,7 +66,46 @@ class TestForm:
         assert 'method="post"' in page
         assert 'enctype="multipart/form-data"' in page
         assert 'name="file"' in page
-        assert "<script" not in page
+        assert " hidden>or drop" in page
+
+    def test_its_script_comes_from_us_and_none_is_inline(self, client: FlaskClient) -> None:
+        page = client.get("/upload", headers=BROWSER).text
+        assert re.findall(r"<script[^>]*>", page) == [
+            '<script src="/static/upload.js" type="module">'
+        ]
+        assert " style=" not in page
+        with client.get("/static/upload.js") as script:
+            assert script.mimetype == "text/javascript"
+
+    def test_it_has_a_field_for_each_header_of_the_templates(self, make_site: MakeSite) -> None:
+        site = make_site(
+            REPLICATE_0="user/${USERNAME}/${TOPIC}", REPLICATE_1="build/${topic}-${BUILD-ID}"
+        )
+        page = site.client.get("/upload", headers=BROWSER).text
+        fields = re.findall(
+            r'<label for="([^"]+)">[^<]+</label> <input id="\1" name="([^"]+)"', page
+        )
+        assert [name for _, name in fields] == ["Username", "Topic", "Build-Id"]
+
+    def test_it_shows_where_templates_lead(self, make_site: MakeSite) -> None:
+        site = make_site(REPLICATE_0="build/nightly-${BUILD-ID}")
+        page = site.client.get("/upload", headers=BROWSER).text
+        place = '<var data-header="Build-Id">Build-Id</var>'
+        assert f"<code>replica/build/nightly-{place}/</code>" in page
+
+    def test_its_fields_make_a_replica(self, make_site: MakeSite) -> None:
+        site = make_site(REPLICATE_0="build/${BUILD-ID}")
+        field = part(b"7", disposition='name="Build-Id"')
+        receipt = post(site.client, field, part(b"x")).get_json()
+        assert receipt["path"]["replicas"] == ["replica/build/7/f.20261121.1432.0.txt"]
+
+    def test_without_templates_it_has_no_fields(self, client: FlaskClient) -> None:
+        assert "<fieldset" not in client.get("/upload", headers=BROWSER).text
+
+    def test_it_knows_the_limit_and_the_sentence_of_its_refusal(self, site: Site) -> None:
+        page = site.client.get("/upload", headers=BROWSER).text
+        refusal = upload(site.client, bytes(LIMIT + 1)).get_json()["error"]
+        assert f'data-limit="{LIMIT}" data-too-large="{refusal}"' in page
 
     def test_it_is_html_for_everyone(self, client: FlaskClient) -> None:
         assert client.get("/upload").mimetype == "text/html"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Blueprint, Response, jsonify, render_template, url_for
 
+from httpbucket.domain.errors import TooLarge
+from httpbucket.domain.template import ReplicaTemplate
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import UploadId
 from httpbucket.services.browse import Browse
@@ -19,7 +23,13 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
 
     @routes.get("/upload")
     def form() -> str:
-        return render_template("upload.html", settings=present.settings)
+        settings = present.settings
+        return render_template(
+            "upload.html",
+            settings=settings,
+            fields=_fields(settings.templates),
+            too_large=TooLarge(settings.max_content_length),
+        )
 
     @routes.post("/upload")
     def upload() -> Response:
@@ -59,3 +69,9 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
         return answer
 
     return routes
+
+
+def _fields(templates: Iterable[ReplicaTemplate]) -> list[str]:
+    """The headers that templates name, each once, as people write them: ``Build-Id``."""
+    headers = (header for template in templates for header in template.headers)
+    return [header.title() for header in dict.fromkeys(headers)]
