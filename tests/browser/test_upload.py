@@ -36,6 +36,22 @@ class TestSeveralFiles:
         page.expect_states(kept=4)
         assert kept_names(plain_server) == {*THREE, "d.txt"}
 
+    def test_a_dropped_directory_is_refused_and_the_files_beside_it_are_kept(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        # Scripts cannot make an item that is a directory.
+        page.page.evaluate(
+            """() => DataTransferItem.prototype.webkitGetAsEntry = function () {
+                const {name} = this.getAsFile();
+                return {name, isDirectory: name === "report"};
+            }"""
+        )
+        page.drop({"a.txt": b"first", "report": b""})
+        page.expect_states(kept=1, refused=1)
+        expect(page.row("report").get_by_role("alert")).to_contain_text("This is a directory")
+        assert kept_names(plain_server) == {"a.txt"}
+
     def test_links_lead_to_the_upload_and_to_the_bytes(
         self, plain_server: LiveServer, pages: PageOpener
     ) -> None:
