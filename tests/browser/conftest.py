@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.upload_page import UploadPage
+from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer
 from tests.tools import require_tool
 
@@ -48,6 +49,12 @@ def template_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSe
 def plain_server(tmp_path: Path) -> Iterator[LiveServer]:
     with _server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[ServerFactory]:
+    with ExitStack() as stack:
+        yield ServerFactory(tmp_path, stack)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import LIMIT, PageOpener
+from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer, digest, wait_until
 
 THREE = {"a.txt": b"first", "b & <b>.txt": b"second", "c.bin": bytes(range(256)) * 40}
@@ -36,6 +37,22 @@ class TestSeveralFiles:
         page.expect_states(kept=4)
         assert kept_names(plain_server) == {*THREE, "d.txt"}
 
+    def test_a_dropped_directory_is_refused_and_the_files_beside_it_are_kept(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        # Scripts cannot make an item that is a directory.
+        page.page.evaluate(
+            """() => DataTransferItem.prototype.webkitGetAsEntry = function () {
+                const {name} = this.getAsFile();
+                return {name, isDirectory: name === "report"};
+            }"""
+        )
+        page.drop({"a.txt": b"first", "report": b""})
+        page.expect_states(kept=1, refused=1)
+        expect(page.row("report").get_by_role("alert")).to_contain_text("This is a directory")
+        assert kept_names(plain_server) == {"a.txt"}
+
     def test_links_lead_to_the_upload_and_to_the_bytes(
         self, plain_server: LiveServer, pages: PageOpener
     ) -> None:
@@ -62,13 +79,43 @@ class TestSeveralFiles:
         address = page.row("a.txt").get_by_role("link", name="a.txt").get_attribute("href")
         wait_until(lambda: page.page.evaluate(copied) == address, seconds=10, what="it is copied")
 
+    def test_copying_works_over_plain_http_too(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        # On any host but this one, a page over plain HTTP has no such interface.
+        page.page.evaluate(
+            """() => {
+                window.clipboard = navigator.clipboard;
+                Object.defineProperty(navigator, "clipboard", {value: undefined});
+            }"""
+        )
+        page.pick({"a.txt": b"first"})
+        page.press("Copy SHA-256", "a.txt")
+        copied = "() => window.clipboard.readText()"
+        wait_until(
+            lambda: page.page.evaluate(copied) == digest(b"first"), seconds=10, what="it is copied"
+        )
+
+    def test_it_works_below_a_prefix(self, servers: ServerFactory, pages: PageOpener) -> None:
+        server = servers.start(SCRIPT_NAME="/bucket", WEB_CONCURRENCY="1", FSYNC="off")
+        page = pages.open(server)
+        page.pick({"a.txt": b"first"})
+        row = page.row("a.txt")
+        href = row.get_by_role("link", name="Open the file").get_attribute("href") or ""
+        assert href.startswith(f"{server.url}/bucket/archive/")
+        assert page.page.request.get(href).body() == b"first"
+        row.get_by_role("link", name="a.txt").click()
+        expect(page.page.get_by_role("heading", level=1)).to_have_text("a.txt")
+
 
 class TestProgress:
     def test_it_has_speed_and_time_left_and_two_files_go_at_a_time(
         self, plain_server: LiveServer, pages: PageOpener
     ) -> None:
         page = pages.open(plain_server)
-        page.throttle(400_000)
+        page.throttle(100_000)
         page.pick({name: name.encode() * 250_000 for name in ("aa", "bb", "cc")})
         pace = re.compile(r"^[\d.]+ kB of 488\.3 kB · [\d.]+ kB/s · \d+ s left$")
         expect(page.row("aa").get_by_text(pace)).to_be_visible()
@@ -83,7 +130,7 @@ class TestProgress:
         self, plain_server: LiveServer, pages: PageOpener
     ) -> None:
         page = pages.open(plain_server)
-        page.throttle(400_000)
+        page.throttle(100_000)
         page.pick({"long.bin": bytes(2_000_000), "short.txt": b"short"})
         wait_until(plain_server.is_receiving, seconds=10, what="the first bytes are there")
         page.press("Cancel", "long.bin")

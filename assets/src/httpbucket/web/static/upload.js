@@ -4,6 +4,7 @@
 const AT_ONCE = 2;
 const SPEED_WINDOW_SECONDS = 5;
 const COPIED_SECONDS = 2;
+const IS_DIRECTORY = "This is a directory; pack it as a zip or tar, which is unpacked here.";
 
 const form = document.querySelector("#upload");
 const picker = form.querySelector("#file");
@@ -27,23 +28,19 @@ const BUTTONS = {
 const UNDER_WAY = ["queued", "sending", "storing"];
 
 class Row {
-  constructor(file) {
+  constructor(file, refusal = refusalOf(file)) {
     this.file = file;
     this.item = document.querySelector("#row").content.firstElementChild.cloneNode(true);
     this.progress = this.item.querySelector("progress");
     this.progress.setAttribute("aria-label", `Upload of ${file.name}`);
     this.part("name").textContent = file.name;
-    this.part("size").textContent = showSize(file.size);
+    this.part("size").textContent = refusal === IS_DIRECTORY ? "" : showSize(file.size);
     for (const button of this.item.querySelectorAll("button")) {
       button.setAttribute("aria-label", `${button.textContent}: ${file.name}`);
       button.addEventListener("click", () => this[button.dataset.action](button));
     }
     list.append(this.item);
-    if (file.size > Number(form.dataset.limit)) {
-      this.enter("unfit", { refusal: form.dataset.tooLarge });
-    } else {
-      this.enter("chosen");
-    }
+    this.enter(refusal ? "unfit" : "chosen", { refusal });
   }
 
   part(name) {
@@ -158,8 +155,14 @@ function add(files) {
   if (fields.length === 0) queueChosen();
 }
 
+// As the server would answer, without the way there.
+function refusalOf(file) {
+  return file.size > Number(form.dataset.limit) ? form.dataset.tooLarge : "";
+}
+
 function queueChosen() {
   for (const row of rows) if (row.state === "chosen") row.queue();
+  section.scrollIntoView({ block: "nearest" });
   sendNext();
 }
 
@@ -323,22 +326,16 @@ function showTemplate(template, values) {
   template.querySelector("[role=status]").textContent = isBegun ? needs : "";
 }
 
-function droppedFiles(transfer) {
-  const items = [...transfer.items].filter(({ kind }) => kind === "file");
-  const isDirectory = (item) => item.webkitGetAsEntry?.()?.isDirectory;
-  return items.filter((item) => !isDirectory(item)).map((item) => item.getAsFile());
-}
-
 function drop(event) {
   if (!event.dataTransfer.types.includes("Files")) return;
   event.preventDefault();
   form.classList.remove("dropping");
-  const files = droppedFiles(event.dataTransfer);
-  add(files);
-  if (files.length === 0) {
-    section.hidden = false;
-    tell("Directories cannot be dropped; pack them as a zip or tar, which is unpacked here.");
+  const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file");
+  const directories = items.filter((item) => item.webkitGetAsEntry()?.isDirectory);
+  for (const directory of directories) {
+    rows.push(new Row(new File([], directory.webkitGetAsEntry().name), IS_DIRECTORY));
   }
+  add(items.filter((item) => !directories.includes(item)).map((item) => item.getAsFile()));
 }
 
 function hover(event) {
