@@ -12,7 +12,8 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
-from httpbucket.web import blobs, checksums, errors, server, shelves, uploads
+from httpbucket.services.search import Search
+from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
@@ -30,7 +31,13 @@ class BucketApp(Flask):
 
 
 def create_app(
-    settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Browse, pack: Pack
+    settings: Settings,
+    *,
+    ingest: Ingest,
+    lookup: Lookup,
+    browse: Browse,
+    pack: Pack,
+    searching: Search,
 ) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
@@ -41,7 +48,8 @@ def create_app(
     present = Presenter(settings)
     sender = ContentSender(cors=settings.content_cors)
     directories = Directories(browse=browse, pack=pack)
-    app.register_blueprint(server.blueprint(browse=browse, present=present))
+    app.register_blueprint(server.blueprint(search=searching, present=present))
+    app.register_blueprint(search.blueprint(search=searching, present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
