@@ -73,18 +73,23 @@ def plain_line(text: str) -> tuple[Span, ...]:
 
 def _line(line: str, look: _Look) -> tuple[tuple[Span, ...], _Look]:
     spans: list[Span] = []
-    start = shown = 0
-    for match in _SEQUENCE.finditer(line):
-        spans += _visible(line[start : match.start()][: LONGEST_LINE - shown], str(look))
-        shown = min(LONGEST_LINE, shown + match.start() - start)
-        start = match.end()
-        if match[2] == "m":
-            look = _changed(look, match[1])
-    rest = line[start:]
-    spans += _visible(rest[: LONGEST_LINE - shown], str(look))
-    if shown + len(rest) > LONGEST_LINE:
-        spans.append(Span(f"… the line has {len(line):,} characters", ODD))
+    left = LONGEST_LINE
+    for text, style in _styled(line):
+        spans += _visible(text[: max(0, left)], str(look))
+        left -= len(text)
+        look = look if style is None else _changed(look, style)
+    if left < 0:
+        spans.append(Span(f"… {-left:,} more characters", ODD))
     return tuple(spans), look
+
+
+def _styled(line: str) -> Iterator[tuple[str, str | None]]:
+    """The texts between the control sequences, each with the parameters of a style behind it."""
+    start = 0
+    for match in _SEQUENCE.finditer(line):
+        yield line[start : match.start()], match[1] if match[2] == "m" else None
+        start = match.end()
+    yield line[start:], None
 
 
 def _visible(text: str, look: str) -> Iterator[Span]:

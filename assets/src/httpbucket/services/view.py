@@ -11,6 +11,7 @@ from typing import Literal
 from httpbucket.content.json_layout import laid_out
 from httpbucket.content.junit import NotJunit, TestReport, read_report
 from httpbucket.content.terminal import LONGEST_LINE, Span, coloured_lines, plain_line
+from httpbucket.domain.blob import UNKNOWN_MEDIA_TYPE
 from httpbucket.domain.size import show_size
 from httpbucket.services.browse import Browse, Shown
 
@@ -31,6 +32,7 @@ _TEXTS = {
     *("application/json", "application/x-ndjson", "application/xml", "application/javascript"),
     *("application/x-shellscript", "application/yaml", "application/toml", "inode/x-empty"),
 }
+_TEXT_SUFFIXES = (".txt", ".log", ".out", ".err", ".md", ".csv", ".tap", ".json", ".xml", ".yaml")
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -66,9 +68,9 @@ def text_line(text: str) -> tuple[Span, ...]:
     return plain_line(text[:LONGEST_LINE])
 
 
-def is_viewable(media_type: str, size: int) -> bool:
+def is_viewable(name: str, media_type: str, size: int) -> bool:
     """Whether such a file is shown, as far as can be told without reading it."""
-    return media_type in _IMAGES or (size <= MOST_BYTES and _is_text(media_type))
+    return media_type in _IMAGES or (size <= MOST_BYTES and _is_text(name, media_type))
 
 
 def view(browse: Browse, shown: Shown, *, as_text: bool = False) -> View:
@@ -80,7 +82,7 @@ def view(browse: Browse, shown: Shown, *, as_text: bool = False) -> View:
     if len(content) > MOST_BYTES:
         return View("nothing", (f"The file is larger than {show_size(MOST_BYTES)}.",))
     text, is_exact = _decoded(content)
-    if text is None or not (is_exact or _is_text(shown.media_type)):
+    if text is None or not (is_exact or _is_text(shown.path.name, shown.media_type)):
         return View("nothing", (f"The file is no text; it looks like {shown.media_type}.",))
     notes = () if is_exact else ("What is not UTF-8 is shown as \\x and its number.",)
     if as_text:
@@ -121,7 +123,10 @@ def _is_named(shown: Shown, form: str) -> bool:
     return shown.path.name.lower().endswith(f".{form}") or shown.media_type.endswith(form)
 
 
-def _is_text(media_type: str) -> bool:
+def _is_text(name: str, media_type: str) -> bool:
+    """Whether it should be text; logs with control characters are so by their name alone."""
+    if media_type == UNKNOWN_MEDIA_TYPE:
+        return name.lower().endswith(_TEXT_SUFFIXES)
     return (
         media_type.startswith("text/")
         or media_type in _TEXTS

@@ -136,7 +136,7 @@ def _row(shown: Shown) -> dict[str, Any]:
         "modified": shown.modified,
         "shows": shown.entry.target,
         "has_view": not shown.entry.is_directory
-        and is_viewable(shown.media_type, shown.entry.size),
+        and is_viewable(shown.entry.name, shown.media_type, shown.entry.size),
     }
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from flask import Response, stream_template
 
-from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.upload import NamedBlob
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.view import MOST_TESTS, is_viewable, view
 from httpbucket.web.content import REVALIDATE
@@ -44,6 +44,6 @@ class FilePages:
         return Response(pieces, mimetype="text/html", headers=headers)
 
 
-def is_viewable_blob(blob: Descriptor) -> bool:
-    """Whether a content has a page that shows it."""
-    return is_viewable(blob.media_type, blob.size)
+def is_viewable_blob(named: NamedBlob) -> bool:
+    """Whether a file has a page that shows what is in it."""
+    return is_viewable(named.name, named.blob.media_type, named.blob.size)
