@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, read_manifest
-from httpbucket.domain.upload import Replica
+from httpbucket.domain.search import UploadFilter
+from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import Index, KnownBlob, Manifest
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.storage.sqlite_index import SqliteIndex
-from tests.examples import descriptor, identity, record_of, tree_of, upload_id
+from tests.examples import NOW, descriptor, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
 MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"
@@ -174,3 +176,128 @@ class TestIndex:
         assert newest == (upload_id(days=3), upload_id(days=2), upload_id(days=1))
         assert index.newest_uploads(before=str(newest[-1]), limit=3) == (upload_id(),)
         assert index.newest_uploads(before=str(upload_id()), limit=3) == ()
+
+
+def found(index: Index, wanted: UploadFilter, *, before: str = "") -> list[UploadId]:
+    """All that fit, however many answers it takes; each holds two at most."""
+    page = index.find_uploads(wanted, before=before, limit=2)
+    rest = found(index, wanted, before=page.next_before) if page.next_before else []
+    return [*page.ids, *rest]
+
+
+def add_with_headers(index: Index, days: int, **headers: str) -> Record:
+    record = replace(record_of(ONE, days=days), headers=headers)
+    index.add(record, None)
+    return record
+
+
+class TestFindUploads:
+    def test_without_a_wish_all_are_found_the_newest_first_and_page_by_page(
+        self, index: Index
+    ) -> None:
+        for days in (1, 4, 0, 3, 2):
+            index.add(record_of(ONE, days=days), None)
+        page = index.find_uploads(UploadFilter(), limit=2)
+        assert page.ids == (upload_id(days=4), upload_id(days=3))
+        assert page.next_before == str(upload_id(days=3))
+        assert found(index, UploadFilter()) == [upload_id(days=days) for days in (4, 3, 2, 1, 0)]
+
+    def test_the_last_page_says_that_it_is_the_last_even_when_it_is_full(
+        self, index: Index
+    ) -> None:
+        for days in range(2):
+            index.add(record_of(ONE, days=days), None)
+        assert index.find_uploads(UploadFilter(), limit=2).next_before is None
+
+    @pytest.mark.parametrize(
+        ("name", "part", "fits"),
+        [
+            ("Results.XML", "sults.x", True),
+            ("results.xml", "RESULTS", True),
+            ("Straße.log", "STRASSE", True),
+            ("café.xml", "cafe\u0301", True),
+            ("results.xml", "", True),
+            ("results.xml", "result_", False),
+            ("results.xml", "%", False),
+            ("100%_.xml", "%_", True),
+            ("caf\udce9.xml", "caf", True),
+            ("results.xml", "results.xml.gz", False),
+        ],
+    )
+    def test_a_part_of_the_name_is_enough(
+        self, index: Index, name: str, part: str, fits: bool
+    ) -> None:
+        index.add(record_of(ONE, name=name), None)
+        assert found(index, UploadFilter(name=part)) == ([upload_id()] if fits else [])
+
+    def test_a_header_fits_by_its_whole_value_and_by_its_name_in_either_case(
+        self, index: Index
+    ) -> None:
+        for days, topic in enumerate(["demo", "demo2", "Demo", "demo"]):
+            add_with_headers(index, days, topic=topic)
+        wanted = UploadFilter(headers={"Topic": "demo"})
+        assert found(index, wanted) == [upload_id(days=3), upload_id()]
+        assert found(index, UploadFilter(headers={"user": "demo"})) == []
+
+    def test_several_headers_have_to_fit_together(self, index: Index) -> None:
+        add_with_headers(index, 0, topic="demo", user="bob")
+        add_with_headers(index, 1, topic="demo", user="eve")
+        add_with_headers(index, 2, topic="other", user="bob")
+        wanted = UploadFilter(headers={"topic": "demo", "user": "bob"})
+        assert found(index, wanted) == [upload_id()]
+
+    def test_what_was_uploaded_decompressed_or_unpacked_is_content(self, index: Index) -> None:
+        record = record_of(ONE)
+        index.add(replace(record, decompressed=replace(record.uploaded, blob=OTHER)), None)
+        tree, text = tree_of(b"x", [ManifestEntry("a/b.txt", OTHER)])
+        for days in (1, 2):
+            packed = replace(record_of(descriptor(b"packed"), days=days), tree=tree)
+            index.add(packed, Manifest(*read_manifest(text.splitlines())))
+        newest_first = [upload_id(days=days) for days in (2, 1, 0)]
+        assert found(index, UploadFilter(contents=(OTHER.sha256,))) == newest_first
+        assert found(index, UploadFilter(contents=(ONE.sha256,))) == [upload_id()]
+
+    def test_one_of_several_contents_is_enough_and_of_none_nothing_is(self, index: Index) -> None:
+        index.add(record_of(ONE), None)
+        index.add(record_of(OTHER, days=1), None)
+        both = UploadFilter(contents=(ONE.sha256, OTHER.sha256))
+        assert found(index, both) == [upload_id(days=1), upload_id()]
+        assert found(index, UploadFilter(contents=())) == []
+
+    @pytest.mark.parametrize(
+        ("since", "count"),
+        [
+            (datetime.min.replace(tzinfo=UTC), 3),
+            (NOW, 3),
+            (NOW + timedelta(milliseconds=1), 2),
+            (NOW.astimezone(timezone(timedelta(hours=-9))) + timedelta(days=1), 2),
+            (NOW + timedelta(days=3), 0),
+        ],
+    )
+    def test_only_uploads_since_a_moment_fit(
+        self, index: Index, since: datetime, count: int
+    ) -> None:
+        for days in range(3):
+            add_with_headers(index, days, topic="demo")
+        for wanted in (UploadFilter(since=since), UploadFilter(since=since, name="results")):
+            assert len(found(index, wanted)) == count
+        by_header = UploadFilter(since=since, headers={"topic": "demo"})
+        by_content = UploadFilter(since=since, contents=(ONE.sha256,))
+        assert len(found(index, by_header)) == len(found(index, by_content)) == count
+
+    def test_everything_that_is_given_has_to_fit(self, index: Index) -> None:
+        add_with_headers(index, 0, topic="demo")
+        fitting = UploadFilter("results", (ONE.sha256,), {"topic": "demo"}, NOW)
+        assert found(index, fitting) == [upload_id()]
+        for other in (
+            replace(fitting, name="other"),
+            replace(fitting, contents=(OTHER.sha256,)),
+            replace(fitting, headers={"topic": "other"}),
+            replace(fitting, since=NOW + timedelta(days=1)),
+        ):
+            assert found(index, other) == []
+
+    def test_taking_in_again_finds_it_once(self, index: Index) -> None:
+        for _ in range(2):
+            add_with_headers(index, 0, topic="demo")
+        assert found(index, UploadFilter(headers={"topic": "demo"})) == [upload_id()]

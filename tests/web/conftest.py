@@ -45,6 +45,7 @@ def site_on(settings: Settings, stores: Stores) -> Site:
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,
+        searching=services.searching,
     )
     return Site(settings, stores, app)
 

@@ -34,6 +34,7 @@ def post(
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,
+        searching=services.searching,
     )
     form: dict[str, Any] = {**fields, "file": (BytesIO(content), filename)}
     return app.test_client().post(f"/upload{query}", data=form, headers=headers)

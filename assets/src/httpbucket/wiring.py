@@ -19,6 +19,7 @@ from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.search import Search
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
@@ -66,6 +67,7 @@ class Services:
     lookup: Lookup
     browse: Browse
     pack: Pack
+    searching: Search
     reindex: Reindex
     index_gap: threading.Event
 
@@ -133,6 +135,7 @@ def build(
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
+        searching=Search(records=stores.records, index=stores.index),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
     )

@@ -42,6 +42,7 @@ class Site:
             lookup=self.services.lookup,
             browse=self.services.browse,
             pack=self.services.pack,
+            searching=self.services.searching,
         )
         self.client = Client(app)
 

@@ -36,10 +36,10 @@ def test_the_first_page_shows_the_newest_uploads_and_leads_to_older_ones(site: S
     first = page(site, "/")
     shown = [record.uploaded.name for record in uploads if f"/uploads/{record.id}" in first]
     assert shown == [record.uploaded.name for record in uploads[:25]]
-    older = page(site, f"/?before={uploads[24].id}")
+    older = page(site, f"/?cursor={uploads[24].id}")
     assert f"/uploads/{uploads[25].id}" in older
     assert f"/uploads/{uploads[24].id}" not in older
-    assert f'href="/?before={uploads[24].id}"' in first
+    assert f'href="/?cursor={uploads[24].id}#uploads"' in first
 
 
 def test_an_empty_store_says_so(site: Site) -> None:

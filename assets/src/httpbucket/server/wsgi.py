@@ -21,6 +21,7 @@ application = HonestBodies(
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,
+        searching=services.searching,
     ),
     idle_seconds=settings.body_idle_seconds,
 )

@@ -20,6 +20,7 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
 from httpbucket.domain.public_path import PublicPath
+from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, UploadId
 
 
@@ -275,6 +276,17 @@ class KnownBlob:
     filename: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundUploads:
+    """Uploads that were looked for, newest first; older ones than ``next_before`` may fit too.
+
+    ``next_before`` is None when all were looked at.
+    """
+
+    ids: tuple[UploadId, ...]
+    next_before: str | None
+
+
 class Index(Protocol):
     """Answers questions about what records and manifests say. Can be deleted and rebuilt.
 
@@ -312,6 +324,14 @@ class Index(Protocol):
 
     def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
         """The latest uploads, newest first; only those older than the id ``before``."""
+        ...
+
+    def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
+        """At most ``limit`` uploads that fit, newest first; only those older than ``before``.
+
+        The work is bounded: an answer may hold fewer than ``limit``, or none, and yet a
+        ``next_before`` to go on from.
+        """
         ...
 
     def is_complete(self) -> bool:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import io
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from httpbucket.domain.digest import EMPTY, Digest
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
+from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
-from httpbucket.storage.base import BlobBatch, HeldDirectories, KnownBlob, Manifest, StagedFile
+from httpbucket.storage.base import (
+    BlobBatch,
+    FoundUploads,
+    HeldDirectories,
+    KnownBlob,
+    Manifest,
+    StagedFile,
+)
 
 
 class MemoryStagedFile:
@@ -163,11 +172,30 @@ class MemoryReplicas:
         return 0
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """What an upload is found by."""
+
+    name: str
+    headers: Mapping[str, str]
+    contents: frozenset[Digest]
+
+    def fits(self, wanted: UploadFilter) -> bool:
+        return (
+            searched_name(wanted.name) in self.name
+            and all(
+                self.headers.get(name.lower()) == as_text(value)
+                for name, value in wanted.headers.items()
+            )
+            and (wanted.contents is None or not self.contents.isdisjoint(wanted.contents))
+        )
+
+
 class MemoryIndex:
     """Answers from dictionaries."""
 
     def __init__(self) -> None:
-        self._uploads: set[UploadId] = set()
+        self._uploads: dict[UploadId, _Searched] = {}
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
         self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
@@ -184,12 +212,17 @@ class MemoryIndex:
         members = (
             NamedBlob(entry.path.rpartition("/")[2], entry.blob) for entry in entries if entry.blob
         )
-        for named in (*record.named_blobs(), *members):
+        every = (*record.named_blobs(), *members)
+        for named in every:
             self._add(named)
         for blob in record.sources():
             self._unpacked[blob].append(record.id)
         self._replicas.update((replica.path, record.id) for replica in record.replicas)
-        self._uploads.add(record.id)
+        self._uploads[record.id] = _Searched(
+            name=searched_name(record.uploaded.name),
+            headers=searched_headers(record),
+            contents=frozenset(named.blob.sha256 for named in every),
+        )
 
     def _add(self, named: NamedBlob) -> None:
         identity = named.blob.sha256
@@ -215,6 +248,15 @@ class MemoryIndex:
     def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
         older = (upload for upload in self._uploads if not before or str(upload) < before)
         return tuple(sorted(older, reverse=True)[:limit])
+
+    def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
+        fitting = [
+            upload
+            for upload in self.newest_uploads(before=before, limit=len(self._uploads))
+            if str(upload) >= wanted.first_id and self._uploads[upload].fits(wanted)
+        ]
+        ids = tuple(fitting[:limit])
+        return FoundUploads(ids, str(ids[-1]) if len(fitting) > limit else None)
 
     def is_complete(self) -> bool:
         return self._complete

@@ -16,15 +16,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, digest_size
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import KnownBlob, Manifest
+from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
+from httpbucket.storage.sqlite_search import candidates, chosen
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,11 @@ CREATE TABLE IF NOT EXISTS alias (
     value BLOB NOT NULL, algorithm TEXT NOT NULL, sha256 BLOB NOT NULL,
     PRIMARY KEY (value, algorithm, sha256)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS header (
+    name TEXT NOT NULL, value TEXT NOT NULL, upload TEXT NOT NULL,
+    PRIMARY KEY (name, value, upload)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS named_by_upload (
     sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
 ) WITHOUT ROWID;
@@ -116,8 +122,12 @@ class SqliteIndex:
                 "INSERT OR REPLACE INTO replica VALUES (?, ?)",
                 [(replica.path, str(record.id)) for replica in record.replicas],
             )
-            row = (str(record.id),)
-            connection.execute("INSERT OR IGNORE INTO upload VALUES (?)", row)
+            connection.executemany(
+                "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
+                [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
+            )
+            row = (str(record.id), searched_name(record.uploaded.name))
+            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self._rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -154,6 +164,14 @@ class SqliteIndex:
         # Behind the digits that every id begins with.
         rows = self._rows(question, before or "~", limit)
         return tuple(UploadId(upload) for (upload,) in rows)
+
+    def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
+        question, values = candidates(wanted, before=before)
+        with self._told_as_not_ready():
+            rows = self._connection().execute(question, values)
+            # Closed, or a read that was not finished would keep the log from being trimmed.
+            with closing(rows):
+                return chosen(rows, limit)
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"
@@ -301,7 +319,7 @@ def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
             blob.crc32,
             blob.media_type,
             # A name may hold what was never Unicode; SQLite's text may not.
-            named.name.encode(errors="replace").decode(),
+            as_text(named.name),
             ",".join(digest.algorithm for digest in aliases),
             b"".join(digest.value for digest in aliases),
         ),

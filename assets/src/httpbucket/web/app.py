@@ -12,10 +12,13 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
-from httpbucket.web import blobs, checksums, errors, server, shelves, uploads
+from httpbucket.services.search import Search
+from httpbucket.services.view import text_line, text_lines
+from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
+from httpbucket.web.file_pages import FilePages, is_viewable_blob
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
 
@@ -30,7 +33,13 @@ class BucketApp(Flask):
 
 
 def create_app(
-    settings: Settings, *, ingest: Ingest, lookup: Lookup, browse: Browse, pack: Pack
+    settings: Settings,
+    *,
+    ingest: Ingest,
+    lookup: Lookup,
+    browse: Browse,
+    pack: Pack,
+    searching: Search,
 ) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
@@ -41,14 +50,18 @@ def create_app(
     present = Presenter(settings)
     sender = ContentSender(cors=settings.content_cors)
     directories = Directories(browse=browse, pack=pack)
-    app.register_blueprint(server.blueprint(browse=browse, present=present))
+    app.register_blueprint(server.blueprint(search=searching, present=present))
+    app.register_blueprint(search.blueprint(search=searching, present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
     app.register_blueprint(
         blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     )
-    app.register_blueprint(shelves.blueprint(browse=browse, directories=directories, sender=sender))
+    pages = FilePages(browse=browse)
+    app.register_blueprint(
+        shelves.blueprint(browse=browse, directories=directories, pages=pages, sender=sender)
+    )
     errors.register(app)
     app.before_request(refuse_other_sites)
     app.after_request(_protect)
@@ -56,6 +69,9 @@ def create_app(
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
     app.add_template_filter(_count_of, "count_of")
+    app.add_template_filter(text_line, "seen")
+    app.add_template_filter(text_lines, "terminal")
+    app.add_template_test(is_viewable_blob, "viewable")
     return app
 
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.pack import Pack
+from httpbucket.services.view import is_viewable
 from httpbucket.web.conditions import Representation, select
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
@@ -51,7 +52,7 @@ class Directories:
 
     def checksums(self, directory: Shown) -> Response:
         """The virtual ``SHA256SUMS``."""
-        lines = _in_pieces(self._pack.checksums(directory))
+        lines = in_pieces(self._pack.checksums(directory))
         response = Response(_started(lines), mimetype="text/plain")
         response.headers["Cache-Control"] = REVALIDATE
         return response
@@ -68,7 +69,7 @@ class Directories:
             address=_address(directory),
             rows=map(_row, entries),
         )
-        return Response(_in_pieces(text.encode() for text in page), mimetype="text/html")
+        return Response(in_pieces(text.encode() for text in page), mimetype="text/html")
 
     def _json(self, directory: Shown) -> Response:
         limit, after = _limit(), current_request().args.get("cursor", "")
@@ -84,7 +85,7 @@ class Directories:
 
     def _simple(self, directory: Shown) -> Response:
         names = (f"{_listed_name(one)}\n".encode() for one in self._browse.entries(directory))
-        return Response(_started(_in_pieces(names)), mimetype="text/plain")
+        return Response(_started(in_pieces(names)), mimetype="text/plain")
 
     def _zip(self, directory: Shown) -> Response:
         layout = self._pack.zip(directory)
@@ -134,6 +135,8 @@ def _row(shown: Shown) -> dict[str, Any]:
         "size": None if shown.entry.is_directory else shown.entry.size,
         "modified": shown.modified,
         "shows": shown.entry.target,
+        "has_view": not shown.entry.is_directory
+        and is_viewable(shown.entry.name, shown.media_type, shown.entry.size),
     }
 
 
@@ -160,7 +163,7 @@ def _started(pieces: Iterable[Piece]) -> Iterator[Piece]:
     return itertools.chain(list(itertools.islice(rest, 1)), rest)
 
 
-def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces that are worth a system call."""
     waiting = bytearray()
     for part in parts:

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from httpbucket.services.browse import Browse
+from httpbucket.services.search import Search
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.search import find, is_searching, next_query
 
 #: Uploads on a page.
 RECENT_UPLOADS = 25
 
 
-def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
+def blueprint(*, search: Search, present: Presenter) -> Blueprint:
     """The routes of the server itself."""
     routes = Blueprint("server", __name__)
 
     @routes.get("/")
     def index() -> Response:
         if current_request().prefers_html:
-            before = current_request().args.get("before", "")
-            recent = browse.uploads(before=before, limit=RECENT_UPLOADS)
-            page = render_template(
-                "index.html", settings=present.settings, recent=recent, page_size=RECENT_UPLOADS
-            )
-            return Response(page, headers={"Vary": "Accept"})
+            return Response(recent_uploads(), headers={"Vary": "Accept"})
         return Response("http-bucket server\n", mimetype="text/plain", headers={"Vary": "Accept"})
+
+    def recent_uploads() -> str:
+        settings = present.settings
+        found = find(search, settings.checksum_type, limit=RECENT_UPLOADS)
+        named = (name for template in settings.templates for name in template.headers)
+        return render_template(
+            "index.html",
+            settings=settings,
+            found=found,
+            following=next_query(found),
+            is_searching=is_searching(),
+            headers=list(dict.fromkeys(named)),
+        )
 
     @routes.get("/config")
     def config() -> Response:

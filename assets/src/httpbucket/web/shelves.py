@@ -16,12 +16,15 @@ from httpbucket.web.conditions import Representation
 from httpbucket.web.content import IMMUTABLE, REVALIDATE, Content, ContentSender
 from httpbucket.web.current import current_request
 from httpbucket.web.directories import Directories, wanted_form
+from httpbucket.web.file_pages import FilePages
 
 #: Every directory answers for a file of this name, unless it holds one.
 CHECKSUMS_NAME = "SHA256SUMS"
 
 
-def blueprint(*, browse: Browse, directories: Directories, sender: ContentSender) -> Blueprint:
+def blueprint(
+    *, browse: Browse, directories: Directories, pages: FilePages, sender: ContentSender
+) -> Blueprint:
     """The routes of the public directories."""
     routes = Blueprint("shelves", __name__)
 
@@ -48,7 +51,7 @@ def blueprint(*, browse: Browse, directories: Directories, sender: ContentSender
             return show_directory(shown, has_slash=has_slash)
         if has_slash:
             raise NameNotFound(text)
-        return send(shown)
+        return pages.answer(shown) if "view" in current_request().args else send(shown)
 
     def show_directory(directory: Shown, *, has_slash: bool) -> Response:
         if not has_slash and wanted_form() == "html":
