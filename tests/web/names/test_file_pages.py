@@ -131,6 +131,15 @@ def test_what_cannot_be_shown_is_told(site: Site, content: bytes, sentence: str)
 def test_an_image_is_shown_from_its_own_address(site: Site) -> None:
     text = shown(site, PNG, "a & b.png")
     assert '<img src="a%20%26%20b.png" alt="a &amp; b.png">' in text
+    assert "As text" not in text
+
+
+def test_a_drawing_is_an_image_with_a_source(site: Site) -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    text = shown(site, drawing, "a.svg")
+    assert '<img src="a.svg"' in text
+    assert '<a class="button second" href="a.svg?view=text">As text</a>' in text
+    assert lines(shown(site, drawing, "a.svg", "?view=text")) == [drawing.decode()]
 
 
 def test_json_is_laid_out_and_can_be_seen_as_it_is(site: Site) -> None:

@@ -75,7 +75,8 @@ def _line(line: str, look: _Look) -> tuple[tuple[Span, ...], _Look]:
     spans: list[Span] = []
     left = LONGEST_LINE
     for text, style in _styled(line):
-        spans += _visible(text[: max(0, left)], str(look))
+        if left > 0:
+            spans += _visible(text[:left], str(look))
         left -= len(text)
         look = look if style is None else _changed(look, style)
     if left < 0:
@@ -111,6 +112,8 @@ def _name(character: str) -> str:
     return "␡" if code == 0x7F else f"U+{code:04X}"
 
 
+# A log has few styles, and may change between them very often.
+@functools.lru_cache(maxsize=1024)
 def _changed(look: _Look, parameters: str) -> _Look:
     numbers = iter([int(n) if n.isdecimal() else 0 for n in _NUMBERS.split(parameters[:200])])
     for number in numbers:

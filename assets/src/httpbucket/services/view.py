@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -44,13 +44,15 @@ _BYTE_ORDER_MARKS = {
 class View:
     """A file as people see it: an image, test results, lines, or nothing but a ``note``.
 
-    ``notes`` are sentences that tell what is not shown, or not as it is written.
+    ``notes`` are sentences that tell what is not shown, or not as it is written. ``has_source``
+    says that the lines of the file are something else than what is shown.
     """
 
     kind: Literal["image", "results", "text", "nothing"]
     notes: tuple[str, ...] = ()
     text: str = ""
     report: TestReport | None = None
+    has_source: bool = False
 
     @property
     def lines(self) -> Iterator[tuple[Span, ...]]:
@@ -76,14 +78,14 @@ def is_viewable(name: str, media_type: str, size: int) -> bool:
 def view(browse: Browse, shown: Shown, *, as_text: bool = False) -> View:
     """How a file is shown; ``as_text`` wants the lines that are in it, whatever they mean."""
     if shown.media_type in _IMAGES and not as_text:
-        return View("image")
+        return View("image", has_source=_is_text(shown.path.name, shown.media_type))
     with browse.open(shown) as reader:
         content = reader.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         return View("nothing", (f"The file is larger than {show_size(MOST_BYTES)}.",))
     text, is_exact = _decoded(content)
     if text is None or not (is_exact or _is_text(shown.path.name, shown.media_type)):
-        return View("nothing", (f"The file is no text; it looks like {shown.media_type}.",))
+        return View("nothing", ("The file is no text.",))
     notes = () if is_exact else ("What is not UTF-8 is shown as \\x and its number.",)
     if as_text:
         return _as_text(text, notes)
@@ -107,7 +109,7 @@ def _results(content: bytes, shown: Shown) -> View | None:
         return None
     left_out = len(report.cases) - MOST_TESTS
     notes = (f"Another {left_out:,} tests are not shown.",) if left_out > 0 else ()
-    return View("results", notes, report=report)
+    return View("results", notes, report=report, has_source=True)
 
 
 def _laid_out(text: str, shown: Shown, notes: tuple[str, ...]) -> View | None:
@@ -116,7 +118,8 @@ def _laid_out(text: str, shown: Shown, notes: tuple[str, ...]) -> View | None:
     found = laid_out(text, most_characters=_MOST_CHARACTERS)
     if found is None or found == text.strip():
         return None
-    return _as_text(found, (*notes, "The JSON is laid out anew, so lines are not the file's."))
+    notes = (*notes, "The JSON is laid out anew, so lines are not the file's.")
+    return replace(_as_text(found, notes), has_source=True)
 
 
 def _is_named(shown: Shown, form: str) -> bool:
