@@ -104,7 +104,7 @@ class TestSeveralFiles:
         page.pick({"a.txt": b"first"})
         row = page.row("a.txt")
         href = row.get_by_role("link", name="Open the file").get_attribute("href") or ""
-        assert href.startswith(f"{server.url}/bucket/archive/")
+        assert href.startswith(f"{server.url}/archive/")
         assert page.page.request.get(href).body() == b"first"
         row.get_by_role("link", name="a.txt").click()
         expect(page.page.get_by_role("heading", level=1)).to_have_text("a.txt")

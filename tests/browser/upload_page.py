@@ -37,8 +37,7 @@ class UploadPage:
         page.on("console", lambda message: self._hear(message.type, message.text))
 
     def open(self) -> None:
-        prefix = self.server.settings.get("SCRIPT_NAME", "")
-        self.page.goto(f"{self.server.url}{prefix}/upload")
+        self.page.goto(f"{self.server.url}/upload")
 
     def pick(self, files: Mapping[str, bytes]) -> None:
         """Choose files in the picker."""
