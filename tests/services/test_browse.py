@@ -7,12 +7,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import DamagedRecord, IndexNotReady, NameNotFound
 from httpbucket.domain.public_path import PublicPath
+from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
 from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
@@ -204,8 +206,9 @@ class TestUploads:
     def test_the_newest_come_first(self, bench: Bench) -> None:
         records = [bench.upload(b"x", f"{number}.txt") for number in range(3)]
         newest = sorted(records, key=lambda record: record.id, reverse=True)
-        assert bench.browse.uploads(limit=2) == newest[:2]
-        assert bench.browse.uploads(before=str(newest[1].id), limit=2) == newest[2:]
+        find = partial(bench.services.searching.find, UploadFilter(), limit=2)
+        assert find().records == tuple(newest[:2])
+        assert find(before=str(newest[1].id)).records == tuple(newest[2:])
 
     def test_a_gzip_file_stands_for_its_content_only_when_that_is_all(self, bench: Bench) -> None:
         one = gzip.compress(b"line\n")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -172,10 +173,11 @@ class TestIndex:
     def test_the_newest_uploads_come_first_and_then_the_older_ones(self, index: Index) -> None:
         for days in (1, 3, 0, 2):
             index.add(record_of(ONE, days=days), None)
-        newest = index.newest_uploads(limit=3)
+        find = partial(index.find_uploads, UploadFilter(), limit=3)
+        newest = find().ids
         assert newest == (upload_id(days=3), upload_id(days=2), upload_id(days=1))
-        assert index.newest_uploads(before=str(newest[-1]), limit=3) == (upload_id(),)
-        assert index.newest_uploads(before=str(upload_id()), limit=3) == ()
+        assert find(before=str(newest[-1])).ids == (upload_id(),)
+        assert find(before=str(upload_id())).ids == ()
 
 
 def found(index: Index, wanted: UploadFilter, *, before: str = "") -> list[UploadId]:

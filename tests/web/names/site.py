@@ -12,6 +12,8 @@ from typing import Any
 from werkzeug.test import Client, TestResponse
 
 from httpbucket.config import Settings
+from httpbucket.domain.search import UploadFilter
+from httpbucket.domain.upload import Record
 from httpbucket.web.app import create_app
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend
@@ -29,6 +31,10 @@ class Site:
     stores: Stores = field(init=False)
     services: Services = field(init=False)
     client: Client = field(init=False)
+
+    def uploads(self) -> tuple[Record, ...]:
+        """The uploads, newest first; a hundred at most."""
+        return self.services.searching.find(UploadFilter(), limit=100).records
 
     def __post_init__(self) -> None:
         backend = memory_backend() if self.in_memory else local_backend(self.root)

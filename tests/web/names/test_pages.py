@@ -32,7 +32,7 @@ def page(site: Site, path: str) -> str:
 def test_the_first_page_shows_the_newest_uploads_and_leads_to_older_ones(site: Site) -> None:
     for number in range(26):
         site.upload(b"<results/>", f"{number:02}.xml")
-    uploads = site.services.browse.uploads(limit=30)
+    uploads = site.uploads()
     first = page(site, "/")
     shown = [record.uploaded.name for record in uploads if f"/uploads/{record.id}" in first]
     assert shown == [record.uploaded.name for record in uploads[:25]]

@@ -119,7 +119,7 @@ class TestFiles:
         tree(site, {"x.txt": b"two"}, Username="bob")
         second = site.get(path, If_None_Match=first.headers["ETag"])
         assert (second.status_code, second.get_data()) == (200, b"two")
-        record = site.services.browse.uploads(limit=1)[0]
+        record = site.uploads()[0]
         assert second.last_modified == record.received.replace(microsecond=0)
 
     def test_a_replica_has_the_facts_of_its_upload(self, site: Site) -> None:

@@ -18,7 +18,6 @@ from httpbucket.domain.errors import (
     DamagedRecord,
     IndexNotReady,
     NameNotFound,
-    UploadNotFound,
 )
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
@@ -77,14 +76,6 @@ class Browse:
             return self._records.load(upload)
         except ValueError as error:
             raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
-
-    def uploads(self, *, before: str = "", limit: int) -> list[Record]:
-        """The latest uploads that the index knows, newest first; older than the id ``before``."""
-        found = []
-        for upload in self._index.newest_uploads(before=before, limit=limit):
-            with suppress(UploadNotFound, ValueError):
-                found.append(self._records.load(upload))
-        return found
 
     def content(self, blob: Digest) -> BinaryIO:
         """A reader of the content, seekable. The caller closes it. Raises `BlobNotFound`."""

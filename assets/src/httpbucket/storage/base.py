@@ -322,10 +322,6 @@ class Index(Protocol):
         """The upload that a replica's path (``replica/user/bob/a.20261121.1432.0``) shows."""
         ...
 
-    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
-        """The latest uploads, newest first; only those older than the id ``before``."""
-        ...
-
     def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
         """At most ``limit`` uploads that fit, newest first; only those older than ``before``.
 

@@ -245,14 +245,11 @@ class MemoryIndex:
     def find_replica(self, path: str) -> UploadId | None:
         return self._replicas.get(path)
 
-    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
-        older = (upload for upload in self._uploads if not before or str(upload) < before)
-        return tuple(sorted(older, reverse=True)[:limit])
-
     def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
+        older = (upload for upload in self._uploads if not before or str(upload) < before)
         fitting = [
             upload
-            for upload in self.newest_uploads(before=before, limit=len(self._uploads))
+            for upload in sorted(older, reverse=True)
             if str(upload) >= wanted.first_id and self._uploads[upload].fits(wanted)
         ]
         ids = tuple(fitting[:limit])

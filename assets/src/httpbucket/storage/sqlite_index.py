@@ -159,12 +159,6 @@ class SqliteIndex:
         rows = self._rows("SELECT upload FROM replica WHERE path = ?", path)
         return UploadId(rows[0][0]) if rows else None
 
-    def newest_uploads(self, *, before: str = "", limit: int) -> tuple[UploadId, ...]:
-        question = "SELECT id FROM upload WHERE id < ? ORDER BY id DESC LIMIT ?"
-        # Behind the digits that every id begins with.
-        rows = self._rows(question, before or "~", limit)
-        return tuple(UploadId(upload) for (upload,) in rows)
-
     def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
         question, values = candidates(wanted, before=before)
         with self._told_as_not_ready():
