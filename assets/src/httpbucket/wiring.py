@@ -17,6 +17,7 @@ from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
+from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.search import Search
@@ -112,20 +113,24 @@ def build(
     """The services on a backend; ``media_type_of`` is libmagic's unless given."""
     index_gap = threading.Event()
     media_type_of = media_type_of or MediaTypes().of
+    publish = Publish(
+        trees=stores.trees,
+        records=stores.records,
+        index=stores.index,
+        replicate=Replicate(settings.templates, stores.replicas),
+        now=now,
+        random_bits=random_bits,
+        on_index_gap=index_gap.set,
+    )
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
-        records=stores.records,
-        index=stores.index,
         unpack=_unpack(settings, stores, media_type_of),
-        replicate=Replicate(settings.templates, stores.replicas),
+        publish=publish,
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
-        now=now,
-        random_bits=random_bits,
-        on_index_gap=index_gap.set,
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index

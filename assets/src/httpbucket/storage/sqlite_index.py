@@ -126,7 +126,7 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
-            row = (str(record.id), searched_name(record.uploaded.name))
+            row = (str(record.id), searched_name(record.name))
             connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
 
     def has_upload(self, upload: UploadId) -> bool:

@@ -14,12 +14,13 @@ from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.search import Search
 from httpbucket.services.view import text_line, text_lines
-from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads
+from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads, ways_in
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
 from httpbucket.web.file_pages import FilePages, is_viewable_blob
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest
 
 #: For our own pages; contents bring a stricter one.
@@ -52,7 +53,8 @@ def create_app(
     directories = Directories(browse=browse, pack=pack)
     app.register_blueprint(server.blueprint(search=searching, present=present))
     app.register_blueprint(search.blueprint(search=searching, present=present))
-    app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
+    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present)))
+    app.register_blueprint(uploads.blueprint(browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
     app.register_blueprint(
