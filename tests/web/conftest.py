@@ -46,6 +46,7 @@ def site_on(settings: Settings, stores: Stores) -> Site:
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,
+        stats=services.stats,
     )
     return Site(settings, stores, app)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 import httpbucket
+from httpbucket.storage.base import Space
+from httpbucket.storage.memory import MemoryCapacity
 from tests.examples import descriptor
 from tests.web.conftest import LIMIT, MakeSite, Site
 from tests.web.forms import CLOSING, MULTIPART, part, post, upload
@@ -29,6 +32,29 @@ class TestFrontPage:
     def test_caches_are_told_that_both_differ(self, client: FlaskClient) -> None:
         for headers in ({}, BROWSER):
             assert client.get("/", headers=headers).headers["Vary"] == "Accept"
+
+
+class TestStats:
+    def test_they_tell_what_is_kept_and_how_much_room_is_left(self, site: Site) -> None:
+        stores = replace(site.stores, capacity=MemoryCapacity(Space(1000, 400, 50)))
+        client = site.rebuilt(stores).client
+        for name in ("a.txt", "b.txt"):
+            upload(client, b"equal", name)
+        answer = client.get("/stats")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.get_json() == {
+            "uploads": 2,
+            "upload_size": 10,
+            "blobs": 1,
+            "blob_size": 5,
+            "saved_size": 5,
+            "complete": True,
+            "space": {"total": 1000, "free": 400, "total_names": 50, "free_names": None},
+        }
+
+    def test_room_that_nobody_knows_is_null(self, client: FlaskClient) -> None:
+        answer = client.get("/stats").get_json()
+        assert (answer["uploads"], answer["space"]) == (0, None)
 
 
 class TestConfiguration:

@@ -35,6 +35,7 @@ def post(
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,
+        stats=services.stats,
     )
     form: dict[str, Any] = {**fields, "file": (BytesIO(content), filename)}
     return app.test_client().post(f"/upload{query}", data=form, headers=headers)

@@ -49,6 +49,7 @@ class Site:
             browse=self.services.browse,
             pack=self.services.pack,
             searching=self.services.searching,
+            stats=self.services.stats,
         )
         self.client = Client(app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
@@ -99,3 +100,18 @@ def test_links_lie_under_the_prefix_of_the_server(site: Site, path: str) -> None
         rooted = [link for link in links if link.startswith("/")]
         assert rooted
         assert all(link.startswith("/bucket/") for link in rooted)
+
+
+def test_the_first_page_says_what_the_store_holds(new_site: NewSite) -> None:
+    site = new_site()
+    for _ in range(3):
+        site.upload(bytes(2048), "same.bin")
+    text = re.sub(r"<[^>]+>|\s+", " ", page(site, "/"))
+    shown = " ".join(text.split())
+    assert "Uploads 3 6 kB" in shown
+    assert "Different files 1 2 kB, 4 kB saved" in shown
+    assert re.search(r"Free space [\d.]+ \w+ of [\d.]+ [kMGT]B", shown)
+
+
+def test_room_that_nobody_knows_is_not_shown(site: Site) -> None:
+    assert "Free space" not in page(site, "/")

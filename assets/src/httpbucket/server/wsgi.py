@@ -22,6 +22,7 @@ application = HonestBodies(
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,
+        stats=services.stats,
     ),
     idle_seconds=settings.body_idle_seconds,
 )

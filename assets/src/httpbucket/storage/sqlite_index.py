@@ -25,12 +25,13 @@ from httpbucket.domain.digest import Digest, digest_size
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
+from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_totals import TOTALS_SCHEMA, as_counted, read_totals
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 INDEX_MODE = 0o600
 
@@ -54,7 +55,9 @@ CREATE TABLE IF NOT EXISTS alias (
     value BLOB NOT NULL, algorithm TEXT NOT NULL, sha256 BLOB NOT NULL,
     PRIMARY KEY (value, algorithm, sha256)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS header (
     name TEXT NOT NULL, value TEXT NOT NULL, upload TEXT NOT NULL,
     PRIMARY KEY (name, value, upload)
@@ -71,6 +74,7 @@ CREATE TABLE IF NOT EXISTS unpacked (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replica (path TEXT PRIMARY KEY, upload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+{TOTALS_SCHEMA}
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
@@ -126,8 +130,9 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
-            row = (str(record.id), searched_name(record.uploaded.name))
-            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
+            name, size = searched_name(record.uploaded.name), as_counted(record.size)
+            row = (str(record.id), name, size)
+            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?, ?)", row)
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self._rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -166,6 +171,10 @@ class SqliteIndex:
             # Closed, or a read that was not finished would keep the log from being trimmed.
             with closing(rows):
                 return chosen(rows, limit)
+
+    def totals(self) -> Totals:
+        with self._told_as_not_ready():
+            return read_totals(self._connection())
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"

@@ -13,6 +13,7 @@ from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 from httpbucket.services.view import text_line, text_lines
 from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads
 from httpbucket.web.content import ContentSender
@@ -40,6 +41,7 @@ def create_app(
     browse: Browse,
     pack: Pack,
     searching: Search,
+    stats: Stats,
 ) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
@@ -50,7 +52,7 @@ def create_app(
     present = Presenter(settings)
     sender = ContentSender(cors=settings.content_cors)
     directories = Directories(browse=browse, pack=pack)
-    app.register_blueprint(server.blueprint(search=searching, present=present))
+    app.register_blueprint(server.blueprint(search=searching, stats=stats, present=present))
     app.register_blueprint(search.blueprint(search=searching, present=present))
     app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
     checksum_type = settings.checksum_type
@@ -69,6 +71,7 @@ def create_app(
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
     app.add_template_filter(_count_of, "count_of")
+    app.add_template_filter(_show_amount, "amount")
     app.add_template_filter(text_line, "seen")
     app.add_template_filter(text_lines, "terminal")
     app.add_template_test(is_viewable_blob, "viewable")
@@ -86,5 +89,9 @@ def _show_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
+def _show_amount(amount: int) -> str:
+    return f"{amount:,}"
+
+
 def _count_of(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    return f"{count} {thing}" if count == 1 else f"{count:,} {thing}s"

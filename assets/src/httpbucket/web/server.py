@@ -5,15 +5,16 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, render_template
 
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import Presenter
+from httpbucket.web.presenters import Presenter, holdings_json
 from httpbucket.web.search import find, is_searching, next_query
 
 #: Uploads on a page.
 RECENT_UPLOADS = 25
 
 
-def blueprint(*, search: Search, present: Presenter) -> Blueprint:
+def blueprint(*, search: Search, stats: Stats, present: Presenter) -> Blueprint:
     """The routes of the server itself."""
     routes = Blueprint("server", __name__)
 
@@ -31,6 +32,7 @@ def blueprint(*, search: Search, present: Presenter) -> Blueprint:
             "index.html",
             settings=settings,
             found=found,
+            holdings=stats.holdings(),
             following=next_query(found),
             is_searching=is_searching(),
             headers=list(dict.fromkeys(named)),
@@ -39,6 +41,12 @@ def blueprint(*, search: Search, present: Presenter) -> Blueprint:
     @routes.get("/config")
     def config() -> Response:
         return jsonify(present.configuration())
+
+    @routes.get("/stats")
+    def holdings() -> Response:
+        answer = jsonify(holdings_json(stats.holdings()))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
     @routes.get("/ping")
     def ping() -> Response:
