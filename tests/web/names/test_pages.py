@@ -75,7 +75,7 @@ def test_a_directory_shows_the_way_back_and_its_upload(site: Site) -> None:
     assert f'href="/uploads/{receipt["upload"]["id"]}"' in text
     assert '<a href="../../../../../../">archive</a>' in text
     assert '<a href="../">results</a>' in text
-    assert '<a class="button second" href="index.html">' in text
+    assert '<a class="button" href="index.html">Open the report</a>' in text
 
 
 @pytest.mark.parametrize("name", [EVIL, "'; rm -rf ~; '.xml"])

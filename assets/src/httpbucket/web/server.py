@@ -32,7 +32,8 @@ def blueprint(*, search: Search, stats: Stats, present: Presenter) -> Blueprint:
             "index.html",
             settings=settings,
             found=found,
-            holdings=stats.holdings(),
+            # Who looks for something is not stopped by what everybody sees at first.
+            holdings=None if is_searching() or _goes_on() else stats.holdings(),
             following=next_query(found),
             is_searching=is_searching(),
             headers=list(dict.fromkeys(named)),
@@ -53,3 +54,7 @@ def blueprint(*, search: Search, stats: Stats, present: Presenter) -> Blueprint:
         return Response("pong\n", mimetype="text/plain")
 
     return routes
+
+
+def _goes_on() -> bool:
+    return bool(current_request().args.get("cursor"))

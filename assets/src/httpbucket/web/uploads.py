@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from flask import Blueprint, Response, jsonify, render_template, url_for
 
 from httpbucket.domain.errors import TooLarge
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.template import ReplicaTemplate
 from httpbucket.domain.unpacking import UnpackWish
-from httpbucket.domain.upload import UploadId
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.browse import Browse
+from httpbucket.services.entrance import Entrance, entrance
 from httpbucket.services.ingest import Ingest
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
@@ -61,6 +63,7 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
                 record=record,
                 shown=shown,
                 directory=directory,
+                entrance=_entrance(browse, record),
                 address=f"{asked.host_url.rstrip('/')}{directory}",
             )
             return Response(page, headers={"Vary": "Accept"})
@@ -69,6 +72,14 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
         return answer
 
     return routes
+
+
+def _entrance(browse: Browse, record: Record) -> Entrance | None:
+    """Where the upload's tree is entered, if it has one."""
+    if record.tree is None:
+        return None
+    directory = PublicPath.parse(record.id.directory)
+    return entrance(browse, directory / record.tree.name)
 
 
 def _fields(templates: Iterable[ReplicaTemplate]) -> list[str]:
