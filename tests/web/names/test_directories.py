@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from httpbucket.domain.errors import StorageUnavailable
 from httpbucket.services import readme
+from httpbucket.services.browse import Browse
 from httpbucket.web import directories, listing
 from tests.builders import tar, tar_member
 from tests.web.names.conftest import NewSite
@@ -136,6 +138,22 @@ class TestReadme:
     )
     def test_what_is_no_text_is_not_shown(self, site: Site, files: dict[str, bytes]) -> None:
         assert 'id="readme"' not in page(site, tree(site, files))
+
+    def test_one_that_cannot_be_read_does_not_hide_the_listing(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(self: object, shown: object) -> None:
+            raise StorageUnavailable("The store cannot be used now: permission denied.")
+
+        path = tree(site, {"a.txt": b"a", "README.md": b"read"})
+        monkeypatch.setattr(Browse, "open", refuse)
+        assert listed(page(site, path)) == ["README.md", "a.txt"]
+
+    def test_that_of_latest_is_shown_below_latest(self, new_site: NewSite) -> None:
+        site = new_site()
+        members = tar(tar_member("README.md", b"of the newest"))
+        site.upload(members, "report.tar", Username="bob")
+        assert "of the newest" in page(site, "/replica/user/bob/report.latest/")
 
 
 class TestWayIn:

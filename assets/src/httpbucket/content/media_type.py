@@ -24,15 +24,16 @@ _BY_CODING = {
 
 #: By name, from Python's own table alone: a machine's mime.types would make stores differ.
 _BY_NAME = mimetypes.MimeTypes(filenames=())
-# What jobs leave behind, and a browser would offer to download without a type.
-for _suffix, _media_type in {
+# What jobs leave behind, and a browser would only offer to download without a type.
+_LEFT_BY_JOBS = {
     ".log": "text/plain",
     ".md": "text/markdown",
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
     ".toml": "application/toml",
     ".jsonl": "application/x-ndjson",
-}.items():
+}
+for _suffix, _media_type in _LEFT_BY_JOBS.items():
     _BY_NAME.add_type(_media_type, _suffix)
 
 

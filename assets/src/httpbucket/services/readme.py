@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from httpbucket.content.terminal import Span, coloured_lines
-from httpbucket.domain.errors import NameNotFound
+from httpbucket.domain.errors import NameNotFound, StorageUnavailable
 from httpbucket.services.browse import Browse, Shown
 
 #: The first of these that is there is shown.
@@ -37,7 +37,8 @@ class Readme:
 def readme_of(browse: Browse, directory: Shown) -> Readme | None:
     """What a directory says of itself; None where there is no such file, or it is no text."""
     for name in NAMES:
-        with suppress(NameNotFound):
+        # One file that cannot be read keeps nobody from the others.
+        with suppress(NameNotFound, StorageUnavailable):
             shown = browse.look(directory.path / name)
             if not shown.entry.is_directory:
                 return _beginning(browse, shown)
