@@ -56,6 +56,21 @@ class TestStats:
         answer = client.get("/stats").get_json()
         assert (answer["uploads"], answer["space"]) == (0, None)
 
+    @pytest.mark.parametrize(
+        ("space", "warnings"),
+        [
+            (Space(1000, 50, 1000, 50), 0),
+            (Space(1000, 49, 1000, 50), 1),
+            (Space(1000, 49, 1000, 0), 2),
+            (Space(0, 0), 0),
+        ],
+    )
+    def test_the_page_says_when_little_room_is_left(
+        self, site: Site, space: Space, warnings: int
+    ) -> None:
+        client = site.rebuilt(replace(site.stores, capacity=MemoryCapacity(space))).client
+        assert client.get("/", headers=BROWSER).text.count("nearly full") == warnings
+
 
 class TestConfiguration:
     def test_it_says_what_a_client_should_know(self, make_site: MakeSite) -> None:
@@ -178,4 +193,4 @@ class TestBelowAPrefix:
         page = site.client.get("/", base_url="http://localhost/bucket", headers=BROWSER).text
         links = [piece.split('"')[0] for piece in page.split('href="')[1:]]
         assert links
-        assert all(link.startswith("/bucket/") for link in links)
+        assert all(link.startswith(("/bucket/", "#")) for link in links)
