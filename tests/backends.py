@@ -12,6 +12,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import (
     MemoryBlobStore,
+    MemoryCapacity,
     MemoryIndex,
     MemoryRecords,
     MemoryReplicas,
@@ -38,6 +39,7 @@ def memory_stores(
     records: MemoryRecords | None = None,
     replicas: MemoryReplicas | None = None,
     index: MemoryIndex | None = None,
+    capacity: MemoryCapacity | None = None,
 ) -> Stores:
     """Everything in memory, with parts of one's own where they are given."""
     blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
@@ -54,6 +56,7 @@ def memory_stores(
         ),
         partials=MemoryPartialUploads(staging),
         index=index or MemoryIndex(),
+        capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),
     )
 

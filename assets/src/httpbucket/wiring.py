@@ -23,9 +23,11 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
+    Capacity,
     Index,
     PartialUploads,
     Records,
@@ -35,6 +37,7 @@ from httpbucket.storage.base import (
     TreeStore,
 )
 from httpbucket.storage.local.blobs import LocalBlobStore
+from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
@@ -63,6 +66,7 @@ class Stores:
     shelves: Shelves
     partials: PartialUploads
     index: Index
+    capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
 
@@ -93,6 +97,7 @@ def open_local(
         shelves=LocalShelves(layout),
         partials=LocalPartialUploads(layout, disk, staging),
         index=SqliteIndex(layout.index),
+        capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
 
@@ -144,6 +149,7 @@ def build(
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
+        stats=Stats(index=stores.index, capacity=stores.capacity),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
     )

@@ -12,6 +12,7 @@ from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.resume import Resume
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 
 
 @dataclass(frozen=True)
@@ -24,5 +25,6 @@ class Services:
     browse: Browse
     pack: Pack
     searching: Search
+    stats: Stats
     reindex: Reindex
     index_gap: threading.Event

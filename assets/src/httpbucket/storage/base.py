@@ -354,6 +354,27 @@ class Shelves(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """What a store may grow into: bytes, and names (inodes) where the backend counts them.
+
+    ``free`` is what this program may still use, which can be less than nobody uses.
+    """
+
+    total: int
+    free: int
+    total_names: int | None = None
+    free_names: int | None = None
+
+
+class Capacity(Protocol):
+    """How much room the place has where things are kept."""
+
+    def space(self) -> Space | None:
+        """The room that is there now; None where the backend has no bounds or cannot tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
 
@@ -370,6 +391,20 @@ class FoundUploads:
 
     ids: tuple[UploadId, ...]
     next_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the index knows of: uploads, and the different blobs that they name.
+
+    ``blob_size`` is the bytes of these blobs; ``upload_size`` is the bytes that all uploads show,
+    which is what they would take if equal content was not kept once.
+    """
+
+    uploads: int
+    upload_size: int
+    blobs: int
+    blob_size: int
 
 
 class Index(Protocol):
@@ -413,6 +448,10 @@ class Index(Protocol):
         The work is bounded: an answer may hold fewer than ``limit``, or none, and yet a
         ``next_before`` to go on from.
         """
+        ...
+
+    def totals(self) -> Totals:
+        """How much the index knows of. Takes no longer for many uploads than for one."""
         ...
 
     def is_complete(self) -> bool:

@@ -21,7 +21,9 @@ from httpbucket.storage.base import (
     HeldDirectories,
     KnownBlob,
     Manifest,
+    Space,
     StagedFile,
+    Totals,
 )
 
 
@@ -172,6 +174,16 @@ class MemoryReplicas:
         return 0
 
 
+class MemoryCapacity:
+    """Tells what it is told."""
+
+    def __init__(self, space: Space | None = None) -> None:
+        self._space = space
+
+    def space(self) -> Space | None:
+        return self._space
+
+
 @dataclass(frozen=True)
 class _Searched:
     """What an upload is found by."""
@@ -179,6 +191,7 @@ class _Searched:
     name: str
     headers: Mapping[str, str]
     contents: frozenset[Digest]
+    size: int
 
     def fits(self, wanted: UploadFilter) -> bool:
         return (
@@ -222,6 +235,7 @@ class MemoryIndex:
             name=searched_name(record.name),
             headers=searched_headers(record),
             contents=frozenset(named.blob.sha256 for named in every),
+            size=record.shown_size,
         )
 
     def _add(self, named: NamedBlob) -> None:
@@ -254,6 +268,14 @@ class MemoryIndex:
         ]
         ids = tuple(fitting[:limit])
         return FoundUploads(ids, str(ids[-1]) if len(fitting) > limit else None)
+
+    def totals(self) -> Totals:
+        return Totals(
+            uploads=len(self._uploads),
+            upload_size=sum(upload.size for upload in self._uploads.values()),
+            blobs=len(self._known),
+            blob_size=sum(known.blob.size for known in self._known.values()),
+        )
 
     def is_complete(self) -> bool:
         return self._complete

@@ -11,9 +11,10 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, digest_size
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
+from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
 
 class SqliteIndex:
@@ -45,8 +46,9 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
-            row = (str(record.id), searched_name(record.name))
-            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
+            name, size = searched_name(record.name), as_counted(record.shown_size)
+            row = (str(record.id), name, size)
+            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?, ?)", row)
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -85,6 +87,10 @@ class SqliteIndex:
             # Closed, or a read that was not finished would keep the log from being trimmed.
             with closing(rows):
                 return chosen(rows, limit)
+
+    def totals(self) -> Totals:
+        with self.database.reading() as connection:
+            return read_totals(connection)
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"

@@ -52,7 +52,7 @@ def _blueprints(settings: Settings, services: Services) -> Iterator[Blueprint]:
     present, checksum_type = Presenter(settings), settings.checksum_type
     browse, lookup = services.browse, services.lookup
     sender = ContentSender(cors=settings.content_cors)
-    yield server.blueprint(search=services.searching, present=present)
+    yield server.blueprint(search=services.searching, stats=services.stats, present=present)
     yield search.blueprint(search=services.searching, present=present)
     yield ways_in.blueprint(ingest=services.ingest, receipts=Receipts(present))
     yield tus.blueprint(resume=services.resume, present=present)
@@ -71,6 +71,7 @@ def _add_filters(app: Flask) -> None:
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
     app.add_template_filter(_count_of, "count_of")
+    app.add_template_filter(_show_amount, "amount")
     app.add_template_filter(text_line, "seen")
     app.add_template_filter(text_lines, "terminal")
     app.add_template_test(is_viewable_blob, "viewable")
@@ -87,5 +88,9 @@ def _show_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
+def _show_amount(amount: int) -> str:
+    return f"{amount:,}"
+
+
 def _count_of(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    return f"{count} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from httpbucket.domain.upload import UploadId
+from httpbucket.domain.public_path import PublicPath
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.browse import Browse
+from httpbucket.services.entrance import Entrance, entrance
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
 
@@ -26,6 +28,7 @@ def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
                 record=record,
                 shown=shown,
                 directory=directory,
+                entrance=_entrance(browse, record),
                 address=f"{asked.host_url.rstrip('/')}{directory}",
             )
             return Response(page, headers={"Vary": "Accept"})
@@ -34,3 +37,11 @@ def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
         return answer
 
     return routes
+
+
+def _entrance(browse: Browse, record: Record) -> Entrance | None:
+    """Where the upload's tree is entered, if it has one."""
+    if record.tree is None:
+        return None
+    directory = PublicPath.parse(record.id.directory)
+    return entrance(browse, directory / record.tree.name)
