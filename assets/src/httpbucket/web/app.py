@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from flask import Flask, Response
@@ -15,15 +16,15 @@ from httpbucket.services.pack import Pack
 from httpbucket.services.search import Search
 from httpbucket.services.view import text_line, text_lines
 from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads
+from httpbucket.web.addresses import Addresses, stay_here
 from httpbucket.web.content import ContentSender
-from httpbucket.web.cross_site import refuse_other_sites
+from httpbucket.web.cross_site import refuser
 from httpbucket.web.directories import Directories
 from httpbucket.web.file_pages import FilePages, is_viewable_blob
+from httpbucket.web.policies import page_policy
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.proxies import TrustedProxies
 from httpbucket.web.request import BucketRequest
-
-#: For our own pages; contents bring a stricter one.
-PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 class BucketApp(Flask):
@@ -47,39 +48,52 @@ def create_app(
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+        app.wsgi_app, settings.trusted_proxies
+    )
+    addresses = Addresses(settings)
     present = Presenter(settings)
     sender = ContentSender(cors=settings.content_cors)
-    directories = Directories(browse=browse, pack=pack)
+    directories = Directories(browse=browse, pack=pack, addresses=addresses)
     app.register_blueprint(server.blueprint(search=searching, present=present))
     app.register_blueprint(search.blueprint(search=searching, present=present))
-    app.register_blueprint(uploads.blueprint(ingest=ingest, browse=browse, present=present))
+    app.register_blueprint(
+        uploads.blueprint(ingest=ingest, browse=browse, present=present, addresses=addresses)
+    )
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
     app.register_blueprint(
         blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     )
-    pages = FilePages(browse=browse)
+    pages = FilePages(browse=browse, addresses=addresses)
     app.register_blueprint(
         shelves.blueprint(browse=browse, directories=directories, pages=pages, sender=sender)
     )
     errors.register(app)
-    app.before_request(refuse_other_sites)
-    app.after_request(_protect)
+    app.before_request(addresses.separate)
+    app.before_request(refuser(addresses))
+    app.after_request(_protection(page_policy(addresses.content_source)))
+    app.after_request(stay_here)
     app.after_request(checksums.without_body)
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
     app.add_template_filter(_count_of, "count_of")
     app.add_template_filter(text_line, "seen")
     app.add_template_filter(text_lines, "terminal")
+    app.add_template_global(addresses.absolute, "absolute")
+    app.add_template_global(addresses.content, "content")
     app.add_template_test(is_viewable_blob, "viewable")
     return app
 
 
-def _protect(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response
+def _protection(policy: str) -> Callable[[Response], Response]:
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    return protect
 
 
 def _show_moment(moment: datetime) -> str:

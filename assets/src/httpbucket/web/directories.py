@@ -10,9 +10,11 @@ from urllib.parse import quote, urlencode
 from flask import Response, jsonify, stream_template
 from werkzeug.exceptions import BadRequest
 
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.pack import Pack
 from httpbucket.services.view import is_viewable
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.conditions import Representation, select
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
@@ -31,9 +33,10 @@ _PIECE = 32 * 1024
 class Directories:
     """Answers for directories; the first flag of the query that is known says in which form."""
 
-    def __init__(self, *, browse: Browse, pack: Pack) -> None:
+    def __init__(self, *, browse: Browse, pack: Pack, addresses: Addresses) -> None:
         self._browse = browse
         self._pack = pack
+        self._addresses = addresses
         self._answers = {
             "json": self._json,
             "simple": self._simple,
@@ -65,9 +68,9 @@ class Directories:
             "directory.html",
             directory=directory,
             upload=upload,
-            has_index=has_index,
-            address=_address(directory),
-            rows=map(_row, entries),
+            index=self._file_href(directory.path / "index.html") if has_index else None,
+            address=self._addresses.absolute(f"{quote(str(directory.path))}/"),
+            rows=map(self._row, entries),
         )
         return Response(in_pieces(text.encode() for text in page), mimetype="text/html")
 
@@ -102,6 +105,26 @@ class Directories:
         name_it(response, "attachment", f"{directory.path.name}.tar")
         return response
 
+    def _row(self, shown: Shown) -> dict[str, Any]:
+        """An entry as the page's table shows it."""
+        entry, here = shown.entry, quote(shown.entry.name, safe="")
+        return {
+            "name": _listed_name(shown),
+            "href": f"{here}/" if entry.is_directory else self._file_href(shown.path),
+            "here": here,
+            "size": None if entry.is_directory else entry.size,
+            "modified": shown.modified,
+            "shows": entry.target,
+            "has_view": not entry.is_directory
+            and is_viewable(entry.name, shown.media_type, entry.size),
+        }
+
+    def _file_href(self, path: PublicPath) -> str:
+        """Relative, for programs that follow links; absolute for browsers, if need be."""
+        if self._addresses.has_content_origin() and current_request().prefers_html:
+            return self._addresses.content(str(path))
+        return quote(path.name, safe="")
+
 
 def wanted_form() -> str:
     """The form in which the request wants a directory."""
@@ -124,26 +147,6 @@ def entry_json(shown: Shown) -> dict[str, Any]:
         "modified": shown.modified.isoformat(),
         "shows": entry.target,
     }
-
-
-def _row(shown: Shown) -> dict[str, Any]:
-    """An entry as the page's table shows it."""
-    slash = "/" if shown.entry.is_directory else ""
-    return {
-        "name": _listed_name(shown),
-        "href": quote(shown.entry.name, safe="") + slash,
-        "size": None if shown.entry.is_directory else shown.entry.size,
-        "modified": shown.modified,
-        "shows": shown.entry.target,
-        "has_view": not shown.entry.is_directory
-        and is_viewable(shown.entry.name, shown.media_type, shown.entry.size),
-    }
-
-
-def _address(directory: Shown) -> str:
-    """The directory's address, safe between a shell's quotes."""
-    asked = current_request()
-    return f"{asked.host_url.rstrip('/')}{asked.script_root}/{quote(str(directory.path))}/"
 
 
 def _listed_name(shown: Shown) -> str:

@@ -12,24 +12,30 @@ from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import UploadId
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
+from httpbucket.web.policies import script_policy
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import receiving
 
 
-def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprint:
+def blueprint(
+    *, ingest: Ingest, browse: Browse, present: Presenter, addresses: Addresses
+) -> Blueprint:
     """The routes of uploads."""
     routes = Blueprint("uploads", __name__)
 
     @routes.get("/upload")
-    def form() -> str:
+    def form() -> Response:
         settings = present.settings
-        return render_template(
+        page = render_template(
             "upload.html",
             settings=settings,
             fields=_fields(settings.templates),
             too_large=TooLarge(settings.max_content_length),
         )
+        policy = script_policy(addresses.content_source)
+        return Response(page, headers={"Content-Security-Policy": policy})
 
     @routes.post("/upload")
     def upload() -> Response:
@@ -61,7 +67,8 @@ def blueprint(*, ingest: Ingest, browse: Browse, present: Presenter) -> Blueprin
                 record=record,
                 shown=shown,
                 directory=directory,
-                address=f"{asked.host_url.rstrip('/')}{directory}",
+                files=addresses.content(f"{record.id.directory}/"),
+                address=addresses.absolute(f"{record.id.directory}/"),
             )
             return Response(page, headers={"Vary": "Accept"})
         answer = jsonify(shown)
