@@ -60,7 +60,10 @@ const worker = (address) => new Promise((resolve, reject) => {
   await attempt("parent", () => parent.document === document ? "alone" : parent.document.title);
   await attempt("popup", async () => {
     const popup = open("/config");
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Until it has left the empty page that it began with, it is still ours.
+    for (let tries = 0; tries < 500 && !popup.document.body?.textContent; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     return popup.document.body.textContent;
   });
   say("end", "");

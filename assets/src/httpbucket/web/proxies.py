@@ -48,6 +48,8 @@ class TrustedProxies:
         return hops
 
     def _is_trusted(self, address: str) -> bool:
+        if not self._networks:
+            return False
         try:
             peer = ipaddress.ip_address(address)
         except ValueError:
