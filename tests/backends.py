@@ -17,6 +17,7 @@ from httpbucket.storage.memory import (
     MemoryReplicas,
     MemoryStaging,
 )
+from httpbucket.storage.memory_partials import MemoryPartialUploads
 from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
@@ -40,9 +41,10 @@ def memory_stores(
 ) -> Stores:
     """Everything in memory, with parts of one's own where they are given."""
     blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
+    staging = staging or MemoryStaging()
     trees, replicas = BlobTreeStore(blobs), replicas or MemoryReplicas()
     return Stores(
-        staging=staging or MemoryStaging(),
+        staging=staging,
         blobs=blobs,
         trees=trees,
         records=records,
@@ -50,6 +52,7 @@ def memory_stores(
         shelves=MemoryShelves(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
+        partials=MemoryPartialUploads(staging),
         index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
     )

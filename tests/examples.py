@@ -36,6 +36,12 @@ def upload_id(number: int = 0, *, days: int = 0) -> UploadId:
     return UploadId.new(NOW + timedelta(days=days), number)
 
 
+def file_of(record: Record) -> NamedBlob:
+    """The file that was uploaded, of an upload that is no tree of files."""
+    assert record.uploaded is not None
+    return record.uploaded
+
+
 def record_of(
     blob: Descriptor, *, number: int = 0, days: int = 0, name: str = "results.xml"
 ) -> Record:

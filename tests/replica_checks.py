@@ -9,6 +9,7 @@ from pathlib import Path
 from httpbucket.domain.manifest import read_manifest
 from httpbucket.domain.replica import ReplicaName
 from httpbucket.domain.upload import Record, Replica
+from tests.examples import file_of
 
 
 def replica_faults(root: Path) -> list[str]:
@@ -57,7 +58,7 @@ def _shows(root: Path, record: Record, replica: Replica) -> bool:
     path = root / replica.path
     match replica.part:
         case "uploaded":
-            return _is(path, record.uploaded.blob.sha256.hex)
+            return _is(path, file_of(record).blob.sha256.hex)
         case "decompressed":
             assert record.decompressed is not None
             return _is(path, record.decompressed.blob.sha256.hex)

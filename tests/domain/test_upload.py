@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Finding, NamedBlob, Part, Record, Replica, Tree, UploadId
+from tests.examples import file_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 1), timezones=st.just(UTC))
@@ -69,8 +70,8 @@ def test_a_record_reads_back_as_it_was_written(record: Record) -> None:
         {"uploaded": None},
         {"uploaded": []},
         {"uploaded": {"name": "x"}},
-        {"uploaded": RECORD.uploaded.to_json() | {"digests": {"md5": "a" * 32}}},
-        {"uploaded": RECORD.uploaded.to_json() | {"digests": {"sha256": "../../x"}}},
+        {"uploaded": file_of(RECORD).to_json() | {"digests": {"md5": "a" * 32}}},
+        {"uploaded": file_of(RECORD).to_json() | {"digests": {"sha256": "../../x"}}},
         {"headers": []},
         {"findings": [1]},
     ],
@@ -115,7 +116,7 @@ def test_no_other_text_is_an_id(text: str) -> None:
 
 
 def test_the_archive_file_of_a_compressed_archive_is_what_is_inside() -> None:
-    blob = RECORD.uploaded.blob
+    blob = file_of(RECORD).blob
     tar, tree = NamedBlob("x.tar", blob), Tree("x", blob, 1, 1)
     assert RECORD.archive_file is None
     assert replace(RECORD, decompressed=tar).archive_file is None

@@ -14,11 +14,12 @@ from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
+from httpbucket.services.product import Services
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
-from httpbucket.wiring import Services, Stores, build
+from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend, staged_on_disk
-from tests.examples import NOW, identity, keep_upload, stage
+from tests.examples import NOW, file_of, identity, keep_upload, stage
 from tests.processes import in_child, waiting_child
 
 SETTINGS = Settings.from_environ({})
@@ -209,7 +210,7 @@ class TestStarting:
         record = keep_upload(stores, b"content")
         startup.prepare(stores, services_of(stores))
         answers = {
-            digest: stores.index.find(digest) for digest in record.uploaded.blob.all_digests()
+            digest: stores.index.find(digest) for digest in file_of(record).blob.all_digests()
         }
         stores.index.close()
         for path in layout.private.glob("index.sqlite3*"):

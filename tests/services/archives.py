@@ -10,7 +10,7 @@ from httpbucket.config import Settings
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt, Record
-from httpbucket.services.ingest import Ingest
+from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.storage.base import BlobBatch, StagedFile
 from httpbucket.storage.memory import (
     MemoryBlobStore,
@@ -122,7 +122,7 @@ class Bench:
         try:
             incoming = act.new_file()
             incoming.write(content)
-            return self.ingest.keep(incoming, filename, wish=wish, is_gone=is_gone)
+            return self.ingest.keep(Offer(incoming, filename), Terms(wish, is_gone=is_gone))
         finally:
             act.close()
 

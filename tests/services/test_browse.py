@@ -18,10 +18,12 @@ from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
 from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
-from httpbucket.wiring import Services, build
+from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.product import Services
+from httpbucket.wiring import build
 from tests.backends import memory_backend
 from tests.builders import gnu_long, tar, tar_member
-from tests.examples import NOW, descriptor, keep
+from tests.examples import NOW, descriptor, file_of, keep
 
 REPLICA = "replica/user/bob/results.20261121.1432.0"
 FUTURE = int((NOW + timedelta(days=900)).timestamp())
@@ -46,7 +48,8 @@ class Bench:
         try:
             incoming = act.new_file()
             incoming.write(content)
-            return self.services.ingest.keep(incoming, filename, headers=headers).record
+            terms = Terms(headers=headers or {})
+            return self.services.ingest.keep(Offer(incoming, filename), terms).record
         finally:
             act.close()
 
@@ -103,11 +106,11 @@ class TestFacts:
         uploaded = bench.look(f"{record.id.directory}/results.tgz").facts
         inside = bench.look(f"{record.id.directory}/results.tar").facts
         assert uploaded is not None
-        assert (uploaded.blob, uploaded.packed) == (record.uploaded.blob, None)
+        assert (uploaded.blob, uploaded.packed) == (file_of(record).blob, None)
         assert inside is not None
         assert record.decompressed is not None
         assert inside.blob == record.decompressed.blob
-        assert inside.packed == record.uploaded.blob
+        assert inside.packed == file_of(record).blob
 
     def test_a_directory_has_none_but_leads_to_its_upload(
         self, bench: Bench, record: Record
@@ -162,7 +165,7 @@ class TestWalking:
         incoming = act.new_file()
         path = "d/" * 1500 + "x"
         incoming.write(tar(gnu_long(path), tar_member("x", b"deep")))
-        record = deep.ingest.keep(incoming, "deep.tar").record
+        record = deep.ingest.keep(Offer(incoming, "deep.tar")).record
         act.close()
         assert record.tree is not None
         top = bench.look(f"{record.id.directory}/deep")
@@ -215,7 +218,7 @@ class TestUploads:
         alone = bench.upload(one, "alone.log.gz")
         several = bench.upload(one + one, "several.log.gz")
         shown = bench.look(f"{alone.id.directory}/alone.log")
-        assert bench.browse.gzip_of(shown) == alone.uploaded.blob
+        assert bench.browse.gzip_of(shown) == file_of(alone).blob
         shown = bench.look(f"{several.id.directory}/several.log")
         assert bench.browse.gzip_of(shown) is None
         assert bench.browse.gzip_of(bench.look(f"{alone.id.directory}/alone.log.gz")) is None

@@ -16,10 +16,11 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
+from httpbucket.services.ingest import Offer, Terms
 from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
 from httpbucket.wiring import build
 from tests.backends import memory_stores
-from tests.examples import DIGESTS, NOW, descriptor, upload_id
+from tests.examples import DIGESTS, NOW, descriptor, file_of, upload_id
 from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
 
 LIMIT = 1000
@@ -68,7 +69,7 @@ class Bench:
         try:
             incoming = act.new_file()
             incoming.write(content)
-            return self.ingest.keep(incoming, filename, headers=headers)
+            return self.ingest.keep(Offer(incoming, filename), Terms(headers=headers or {}))
         finally:
             act.close()
 
@@ -89,12 +90,12 @@ class TestKeeping:
         record = bench.upload(b"content").record
         assert record.id == upload_id(7)
         assert record.received == NOW
-        assert record.uploaded.name == "results.xml"
-        assert record.uploaded.blob == descriptor(b"content")
+        assert file_of(record).name == "results.xml"
+        assert file_of(record).blob == descriptor(b"content")
         assert bench.records.load(record.id) == record
 
     def test_an_empty_file_is_kept(self, bench: Bench) -> None:
-        assert bench.upload(b"").record.uploaded.blob == descriptor(b"")
+        assert file_of(bench.upload(b"").record).blob == descriptor(b"")
 
     def test_content_that_is_known_is_recorded_again(self, bench: Bench) -> None:
         bench.upload(b"content")
@@ -192,7 +193,7 @@ class TestRefusing:
 
 class TestActs:
     def test_a_file_of_exactly_the_limit_is_taken(self, bench: Bench) -> None:
-        assert bench.upload(b"x" * LIMIT).record.uploaded.blob.size == LIMIT
+        assert file_of(bench.upload(b"x" * LIMIT).record).blob.size == LIMIT
 
     def test_one_byte_over_the_limit_is_refused(self, bench: Bench) -> None:
         with pytest.raises(TooLarge) as raised:

@@ -8,6 +8,7 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Receipt
+from httpbucket.services.ingest import Offer
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend
 from tests.examples import identity
@@ -22,7 +23,7 @@ def upload(stores: Stores, content: bytes) -> Receipt:
     try:
         incoming = act.new_file()
         incoming.write(content)
-        return ingest.keep(incoming, "a.tgz")
+        return ingest.keep(Offer(incoming, "a.tgz"))
     finally:
         act.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from httpbucket.domain.errors import ClientGone, StorageFull
 from httpbucket.domain.unpacking import CannotUnpack, LimitExceeded, UnpackWish
+from httpbucket.services.ingest import Offer
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file, zstd_with_window
 from tests.examples import identity
 from tests.services.archives import (
@@ -249,7 +250,7 @@ class TestRefusals:
         incoming.write(TGZ)
         monkeypatch.setattr(bench.staging, "create", create)
         with pytest.raises(StorageFull):
-            bench.ingest.keep(incoming, "a.tgz")
+            bench.ingest.keep(Offer(incoming, "a.tgz"))
         act.close()
         assert bench.kept() == set()
 

@@ -17,6 +17,7 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
+from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
@@ -232,7 +233,7 @@ def upload(stores: Stores, number: int) -> Record:
     try:
         incoming = act.new_file()
         incoming.write(TGZ)
-        return ingest.keep(incoming, "results.tgz").record
+        return ingest.keep(Offer(incoming, "results.tgz")).record
     finally:
         act.close()
 

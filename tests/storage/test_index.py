@@ -17,7 +17,7 @@ from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import Index, KnownBlob, Manifest
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.storage.sqlite_index import SqliteIndex
-from tests.examples import NOW, descriptor, identity, record_of, tree_of, upload_id
+from tests.examples import NOW, descriptor, file_of, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
 MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"
@@ -84,7 +84,7 @@ class TestIndex:
 
     def test_the_decompressed_form_is_found_as_well(self, index: Index) -> None:
         record = record_of(ONE)
-        index.add(replace(record, decompressed=replace(record.uploaded, blob=OTHER)), None)
+        index.add(replace(record, decompressed=replace(file_of(record), blob=OTHER)), None)
         assert index.find(Digest("md5", OTHER.digests["md5"])) == (OTHER.sha256,)
 
     def test_the_members_of_a_tree_are_found_by_every_digest(self, index: Index) -> None:
@@ -250,7 +250,7 @@ class TestFindUploads:
 
     def test_what_was_uploaded_decompressed_or_unpacked_is_content(self, index: Index) -> None:
         record = record_of(ONE)
-        index.add(replace(record, decompressed=replace(record.uploaded, blob=OTHER)), None)
+        index.add(replace(record, decompressed=replace(file_of(record), blob=OTHER)), None)
         tree, text = tree_of(b"x", [ManifestEntry("a/b.txt", OTHER)])
         for days in (1, 2):
             packed = replace(record_of(descriptor(b"packed"), days=days), tree=tree)

@@ -20,6 +20,7 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Receipt
+from httpbucket.services.ingest import Offer
 from httpbucket.services.lookup import Lookup
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
@@ -56,7 +57,7 @@ def upload(stores: Stores, number: int, content: bytes = CONTENT) -> Receipt:
         incoming = act.new_file()
         for start in range(0, len(content), 10_000):
             incoming.write(content[start : start + 10_000])
-        return ingest.keep(incoming, "results.xml")
+        return ingest.keep(Offer(incoming, "results.xml"))
     finally:
         act.close()
 
@@ -68,8 +69,8 @@ def assert_whole(stores: Stores, layout: Layout) -> None:
     for path in layout.blobs.glob("??/??/*"):
         assert path.name.split("~")[0] == identity(path.read_bytes()).hex
     for one in uploads:
-        blob = stores.records.load(one).uploaded
-        assert (layout.upload(one) / blob.name).read_bytes() == CONTENT
+        name = stores.records.load(one).name
+        assert (layout.upload(one) / name).read_bytes() == CONTENT
     assert is_known(stores) is bool(uploads)
 
 

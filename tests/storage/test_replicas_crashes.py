@@ -18,6 +18,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
 from tests.backends import local_backend, staged_on_disk
+from tests.examples import file_of
 from tests.faults import FaultyDisk
 from tests.processes import waiting_child
 from tests.replica_checks import link_faults, replica_faults
@@ -252,7 +253,7 @@ def test_a_file_whose_blob_is_lost_stops_neither_the_start_nor_the_next_upload(
 ) -> None:
     record = file_upload(local, 0)
     announce_and_die(local, record, published=True)
-    layout.blob(record.uploaded.blob.sha256).unlink()
+    layout.blob(file_of(record).blob.sha256).unlink()
     publish(local, file_upload(local, 1))
     assert entries(local) == [name_of(1), "results.latest.xml"]
 

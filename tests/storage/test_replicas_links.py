@@ -17,7 +17,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
 from tests.backends import local_backend
-from tests.examples import identity, keep
+from tests.examples import file_of, identity, keep
 from tests.processes import in_child
 from tests.replica_checks import replica_faults
 from tests.storage.replica_uploads import (
@@ -80,7 +80,7 @@ class TestNames:
     def test_a_file_is_a_name_of_the_blob_itself(self, layout: Layout, local: Stores) -> None:
         record = publish(local, file_upload(local))
         path = layout.root / record.replicas[0].path
-        assert path.samefile(layout.blob(record.uploaded.blob.sha256))
+        assert path.samefile(layout.blob(file_of(record).blob.sha256))
         assert mode(path) == 0o444
 
     def test_what_was_inside_a_compressed_file_is_a_name_of_its_blob(

@@ -68,21 +68,21 @@ class TestSharing:
 
     def test_no_connection_crosses_a_fork(self, index: SqliteIndex, path: Path) -> None:
         index.add(record_of(ONE), None)
-        mine = index._connection()
+        mine = index.database.connection()
         is_shared, found = in_child(
-            lambda: (index._connection() is mine, len(index.find(ONE.sha256)))
+            lambda: (index.database.connection() is mine, len(index.find(ONE.sha256)))
         )
         assert (is_shared, found) == (False, 1)
         in_children([partial(add_many, index, first, 50) for first in (100, 200)])
         assert index.has_upload(upload_id(249))
-        assert index._connection() is mine
+        assert index.database.connection() is mine
         assert integrity(path) == "ok"
 
     def test_a_reader_sees_what_was_there_before_while_another_writes(
         self, index: SqliteIndex
     ) -> None:
         index.add(record_of(ONE), None)
-        with index._writing() as connection:
+        with index.database.writing() as connection:
             connection.execute("DELETE FROM upload")
             assert in_child(lambda: index.has_upload(upload_id())) is True
 
@@ -196,12 +196,12 @@ class TestFilesThatAreNoIndex:
 
 class TestWhatCannotBeAnswered:
     def test_a_commit_that_fails_does_not_end_writing(self, index: SqliteIndex) -> None:
-        with index._writing() as connection:
+        with index.database.writing() as connection:
             connection.execute(
                 "CREATE TABLE strict (id REFERENCES blob DEFERRABLE INITIALLY DEFERRED)"
             )
         connection.execute("PRAGMA foreign_keys = ON")
-        with pytest.raises(IndexNotReady), index._writing() as connection:
+        with pytest.raises(IndexNotReady), index.database.writing() as connection:
             connection.execute("INSERT INTO strict VALUES (1)")
         index.mark_complete(agreed_day="2026/11/21")
         assert index.is_complete() is True

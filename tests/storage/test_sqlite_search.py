@@ -54,7 +54,7 @@ def test_a_content_is_looked_up_in_its_tables(index: SqliteIndex) -> None:
 
 def plan_of(index: SqliteIndex, wanted: UploadFilter) -> list[str]:
     question, values = candidates(wanted, before="")
-    connection: sqlite3.Connection = index._connection()
+    connection: sqlite3.Connection = index.database.connection()
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}", values)]
 
 

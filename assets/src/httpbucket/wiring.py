@@ -17,13 +17,17 @@ from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
+from httpbucket.services.product import Services
+from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.resume import Resume
 from httpbucket.services.search import Search
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
     Index,
+    PartialUploads,
     Records,
     Replicas,
     Shelves,
@@ -36,12 +40,15 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
+
+__all__ = ["Services", "Stores", "build", "open_local"]
 
 
 @dataclass(frozen=True)
@@ -54,22 +61,10 @@ class Stores:
     records: Records
     replicas: Replicas
     shelves: Shelves
+    partials: PartialUploads
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the product does. ``index_gap`` is set when the index may lack a record."""
-
-    ingest: Ingest
-    lookup: Lookup
-    browse: Browse
-    pack: Pack
-    searching: Search
-    reindex: Reindex
-    index_gap: threading.Event
 
 
 def open_local(
@@ -96,6 +91,7 @@ def open_local(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
         shelves=LocalShelves(layout),
+        partials=LocalPartialUploads(layout, disk, staging),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -112,26 +108,38 @@ def build(
     """The services on a backend; ``media_type_of`` is libmagic's unless given."""
     index_gap = threading.Event()
     media_type_of = media_type_of or MediaTypes().of
+    publish = Publish(
+        trees=stores.trees,
+        records=stores.records,
+        index=stores.index,
+        replicate=Replicate(settings.templates, stores.replicas),
+        now=now,
+        random_bits=random_bits,
+        on_index_gap=index_gap.set,
+    )
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
-        records=stores.records,
-        index=stores.index,
         unpack=_unpack(settings, stores, media_type_of),
-        replicate=Replicate(settings.templates, stores.replicas),
+        publish=publish,
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
-        now=now,
-        random_bits=random_bits,
-        on_index_gap=index_gap.set,
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
     return Services(
         ingest=ingest,
+        resume=Resume(
+            partials=stores.partials,
+            ingest=ingest,
+            digests=settings.digests,
+            max_content_length=settings.max_content_length,
+            partial_seconds=settings.partial_seconds,
+            random_bits=random_bits,
+        ),
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),

@@ -7,6 +7,7 @@ import gzip
 import pytest
 
 from tests.builders import tar, tar_member
+from tests.examples import file_of
 from tests.web.names.conftest import NewSite
 from tests.web.names.site import Site
 
@@ -34,8 +35,8 @@ def test_the_first_page_shows_the_newest_uploads_and_leads_to_older_ones(site: S
         site.upload(b"<results/>", f"{number:02}.xml")
     uploads = site.uploads()
     first = page(site, "/")
-    shown = [record.uploaded.name for record in uploads if f"/uploads/{record.id}" in first]
-    assert shown == [record.uploaded.name for record in uploads[:25]]
+    shown = [file_of(record).name for record in uploads if f"/uploads/{record.id}" in first]
+    assert shown == [file_of(record).name for record in uploads[:25]]
     older = page(site, f"/?cursor={uploads[24].id}")
     assert f"/uploads/{uploads[25].id}" in older
     assert f"/uploads/{uploads[24].id}" not in older

@@ -28,10 +28,10 @@ class ManifestHeader:
     """Where a tree came from, and under which rules it was unpacked.
 
     A manifest is used again for the same ``source`` only when ``unpacker`` and ``limits`` are
-    those in force.
+    those in force. ``source`` is None of a tree that came as its files.
     """
 
-    source: Digest
+    source: Digest | None
     unpacker: str
     limits: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -43,7 +43,7 @@ class ManifestHeader:
                 "format": MANIFEST_FORMAT,
                 "unpacker": self.unpacker,
                 "limits": dict(self.limits),
-                "source": str(self.source),
+                "source": str(self.source) if self.source else None,
                 "findings": [finding.to_json() for finding in self.findings],
             }
         )
@@ -58,7 +58,7 @@ class ManifestHeader:
                     f"the manifest has format {value['format']}, newer than this program"
                 )
             return cls(
-                source=Digest.parse(value["source"]),
+                source=Digest.parse(value["source"]) if value["source"] else None,
                 unpacker=str(value["unpacker"]),
                 limits={str(name): int(limit) for name, limit in value["limits"].items()},
                 findings=tuple(map(Finding.from_json, value["findings"])),

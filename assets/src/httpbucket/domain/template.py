@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Self
@@ -323,3 +323,8 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
+
+
+def named_headers(templates: Iterable[ReplicaTemplate]) -> tuple[str, ...]:
+    """The headers that any of the templates names, in lower case, in order, each once."""
+    return tuple(dict.fromkeys(chain.from_iterable(one.headers for one in templates)))

@@ -163,14 +163,15 @@ class Replica:
 class Record:
     """All that is known of one upload; its JSON is ``.upload.json`` in the upload's directory.
 
-    ``uploaded`` is the file as it came; ``decompressed`` the stream inside a compressed file;
-    ``tree`` what an archive file unpacked to; ``replicas`` where the content appears as
-    well; ``headers`` the request headers that templates name, ``Result`` and ``Meta-…``.
+    ``uploaded`` is the file as it came, None of a tree that came as its files; ``decompressed`` the
+    stream inside a compressed file; ``tree`` what an archive file unpacked to, or those files;
+    ``replicas`` where the content appears as well; ``headers`` the request headers that templates
+    name, ``Result`` and ``Meta-…``.
     """
 
     id: UploadId
     received: datetime
-    uploaded: NamedBlob
+    uploaded: NamedBlob | None
     decompressed: NamedBlob | None = None
     tree: Tree | None = None
     replicas: tuple[Replica, ...] = ()
@@ -180,7 +181,25 @@ class Record:
 
     def named_blobs(self) -> tuple[NamedBlob, ...]:
         """The blobs that this record names itself (a manifest's members come on top)."""
-        return (self.uploaded, *((self.decompressed,) if self.decompressed else ()))
+        return tuple(filter(None, (self.uploaded, self.decompressed)))
+
+    def named_part(self, part: Part) -> NamedBlob | None:
+        """The blob that this part is; None of a tree, and of what the upload has not."""
+        return {"uploaded": self.uploaded, "decompressed": self.decompressed}.get(part)
+
+    @property
+    def name(self) -> str:
+        """The name of what was uploaded: of the file, or of the tree that came as its files."""
+        if self.uploaded:
+            return self.uploaded.name
+        return self.tree.name if self.tree else str(self.id)
+
+    @property
+    def size(self) -> int:
+        """The bytes of what was uploaded, under whatever names."""
+        if self.uploaded:
+            return self.uploaded.blob.size
+        return self.tree.size if self.tree else 0
 
     @property
     def archive_file(self) -> NamedBlob | None:
@@ -191,8 +210,8 @@ class Record:
         """The contents that this upload shows the inside of, by decompressing or unpacking."""
         if not (self.decompressed or self.tree):
             return ()
-        archive_file = self.archive_file or self.uploaded
-        return tuple(dict.fromkeys((self.uploaded.blob.sha256, archive_file.blob.sha256)))
+        named = filter(None, (self.uploaded, self.archive_file))
+        return tuple(dict.fromkeys(one.blob.sha256 for one in named))
 
     @property
     def manifest(self) -> Digest | None:
@@ -205,7 +224,7 @@ class Record:
             "format": RECORD_FORMAT,
             "id": str(self.id),
             "received": self.received.isoformat(),
-            "uploaded": self.uploaded.to_json(),
+            "uploaded": self.uploaded.to_json() if self.uploaded else None,
             "decompressed": self.decompressed.to_json() if self.decompressed else None,
             "tree": self.tree.to_json() if self.tree else None,
             "replicas": [replica.to_json() for replica in self.replicas],
@@ -234,11 +253,14 @@ class Record:
 
     @classmethod
     def _from_json(cls, value: Mapping[str, Any]) -> Self:
-        decompressed, tree, expires = value["decompressed"], value["tree"], value["expires"]
+        uploaded, decompressed = value["uploaded"], value["decompressed"]
+        tree, expires = value["tree"], value["expires"]
+        if not (uploaded or tree):
+            raise ValueError("not a record: it names neither a file nor a tree")
         return cls(
             id=UploadId.parse(value["id"]),
             received=datetime.fromisoformat(value["received"]),
-            uploaded=NamedBlob.from_json(value["uploaded"]),
+            uploaded=NamedBlob.from_json(uploaded) if uploaded else None,
             decompressed=NamedBlob.from_json(decompressed) if decompressed else None,
             tree=Tree.from_json(tree) if tree else None,
             replicas=tuple(map(Replica.from_json, value["replicas"])),

@@ -46,8 +46,8 @@ class EarlierUploads:
     def decompressed(self, source: Digest) -> tuple[Descriptor, tuple[Finding, ...]] | None:
         """What ``source`` decompressed to, and the findings of that."""
         for record in self._records_of(source):
-            inside = record.decompressed
-            if inside and record.uploaded.blob.sha256 == source and self._serves(inside.blob):
+            inside = record.decompressed if _is_of(record, source) else None
+            if inside and self._serves(inside.blob):
                 of_tree = self._findings_of_tree(record)
                 if of_tree is not None:
                     told = (one for one in record.findings if one.problem == TRAILING_BYTES)
@@ -96,3 +96,7 @@ class EarlierUploads:
 
     def _has_digests(self, blob: Descriptor) -> bool:
         return self._digests <= blob.digests.keys()
+
+
+def _is_of(record: Record, source: Digest) -> bool:
+    return record.uploaded is not None and record.uploaded.blob.sha256 == source

@@ -135,10 +135,11 @@ class FactFinder:
         record = place.record
         if place.part == "tree":
             return self._member(record, "/".join(place.rest))
-        named = record.decompressed if place.part == "decompressed" else record.uploaded
+        named = record.named_part(place.part)
         if named is None or place.rest:
             return None
-        packed = record.uploaded.blob if place.part == "decompressed" else None
+        is_inside = place.part == "decompressed"
+        packed = record.uploaded.blob if record.uploaded and is_inside else None
         return Facts(named.blob, record.received, record.received, packed=packed)
 
     def _member(self, record: Record, path: str) -> Facts | None:
@@ -168,4 +169,4 @@ def _part_named(record: Record, name: str) -> Part | None:
         return "tree"
     if record.decompressed and name == record.decompressed.name:
         return "decompressed"
-    return "uploaded" if name == record.uploaded.name else None
+    return "uploaded" if record.uploaded and name == record.uploaded.name else None

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from httpbucket.content.hashing import ContentHasher
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import TooLarge
-from httpbucket.storage.base import StagedFile, Staging
+from httpbucket.storage.base import BlobStore, StagedFile, Staging
+
+
+class Content(Protocol):
+    """The bytes of one file that a client brings, all of them there."""
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes."""
+        ...
+
+    def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
+        """What the content is."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """A reader of the content. The caller closes it."""
+        ...
+
+    def keep(self, blobs: BlobStore, digest: Digest) -> bool:
+        """Make it the blob ``digest``, its SHA-256; False when it was that already."""
+        ...
 
 
 class IncomingFile:
@@ -53,6 +75,10 @@ class IncomingFile:
     def open(self) -> BinaryIO:
         """A reader of what came."""
         return self.staged.open()
+
+    def keep(self, blobs: BlobStore, digest: Digest) -> bool:
+        """As `BlobStore.keep`."""
+        return blobs.keep(self.staged, digest)
 
     def close(self) -> None:
         """Forget the bytes, unless they were kept."""

@@ -13,7 +13,7 @@ from httpbucket.domain.replica import (
     next_number,
     result_outcome,
 )
-from httpbucket.domain.template import Filled, PartlyFilled, ReplicaTemplate
+from httpbucket.domain.template import Filled, PartlyFilled, ReplicaTemplate, named_headers
 from httpbucket.domain.upload import Part, Record, Replica
 from httpbucket.storage.base import HeldDirectories, Replicas
 
@@ -42,8 +42,7 @@ class Replicate:
     @property
     def headers(self) -> tuple[str, ...]:
         """The headers that decide something, in lower case."""
-        named = (header for template in self._templates for header in template.headers)
-        return tuple(dict.fromkeys((*named, RESULT)))
+        return tuple(dict.fromkeys((*named_headers(self._templates), RESULT)))
 
     def plan(self, values: Mapping[str, str]) -> ReplicaPlan:
         """Fill every template with ``values``, by header name in lower case."""
@@ -99,8 +98,8 @@ class Replicate:
 def _parts(record: Record) -> dict[Part, Series]:
     """What of an upload appears as a replica: a tree alone, else the file and what is inside."""
     if record.tree:
-        return {"tree": Series.of_tree(record.uploaded.name)}
-    parts: dict[Part, Series] = {"uploaded": Series.of_file(record.uploaded.name)}
+        return {"tree": Series.of_tree(record.name)}
+    parts: dict[Part, Series] = {"uploaded": Series.of_file(record.name)}
     if record.decompressed:
         parts["decompressed"] = Series.of_file(record.decompressed.name)
     return parts

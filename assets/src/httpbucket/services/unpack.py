@@ -21,7 +21,7 @@ from httpbucket.domain.unpacking import CannotUnpack, UnpackWish, UnsupportedArc
 from httpbucket.domain.upload import Finding, NamedBlob, Tree
 from httpbucket.services.build_tree import BuiltTree, TreeBuilder
 from httpbucket.services.earlier import EarlierUploads
-from httpbucket.services.receive import Act, IncomingFile
+from httpbucket.services.receive import Act, Content, IncomingFile
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
 _LOOK_SECONDS = 1.0
@@ -105,7 +105,7 @@ class Unpack:
     @contextmanager
     def inside(
         self,
-        incoming: IncomingFile,
+        incoming: Content,
         uploaded: NamedBlob,
         *,
         wish: UnpackWish = UnpackWish.AUTO,

@@ -219,7 +219,7 @@ class MemoryIndex:
             self._unpacked[blob].append(record.id)
         self._replicas.update((replica.path, record.id) for replica in record.replicas)
         self._uploads[record.id] = _Searched(
-            name=searched_name(record.uploaded.name),
+            name=searched_name(record.name),
             headers=searched_headers(record),
             contents=frozenset(named.blob.sha256 for named in every),
         )

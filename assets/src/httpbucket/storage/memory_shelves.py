@@ -81,16 +81,15 @@ class MemoryShelves:
         return shelf
 
     def _put_upload(self, shelf: _Shelf, record: Record) -> None:
-        for named in record.named_blobs():
-            _put(shelf, f"{record.id.directory}/{named.name}", named.blob)
+        for one in record.named_blobs():
+            _put(shelf, f"{record.id.directory}/{one.name}", one.blob)
         if record.tree:
             self._put_tree(shelf, f"{record.id.directory}/{record.tree.name}", record.tree)
         for replica in record.replicas:
             if replica.part == "tree" and record.tree:
                 self._put_tree(shelf, replica.path, record.tree)
-            else:
-                decompressed = record.decompressed if replica.part == "decompressed" else None
-                _put(shelf, replica.path, (decompressed or record.uploaded).blob)
+            elif named := record.named_part(replica.part):
+                _put(shelf, replica.path, named.blob)
 
     def _put_tree(self, shelf: _Shelf, path: str, tree: Tree) -> None:
         _put(shelf, path, {})

@@ -40,7 +40,7 @@ class Presenter:
                 "archive": self._checksum(record.archive_file),
             },
             "path": {
-                "blob": self._location(blob_path(uploaded.blob.sha256)),
+                "blob": self._blob_location(uploaded),
                 "decompressed": self._blob_location(record.decompressed),
                 "archive": self._tree_location(record),
                 "replicas": [self._location(one.path) for one in record.replicas] or None,
@@ -50,10 +50,10 @@ class Presenter:
             "status": "Success",
             "upload": {
                 "id": str(record.id),
-                "filename": uploaded.name,
-                "size": uploaded.blob.size,
-                "media_type": uploaded.blob.media_type,
-                "digests": dict(uploaded.blob.digests),
+                "filename": record.name,
+                "size": record.size,
+                "media_type": uploaded.blob.media_type if uploaded else None,
+                "digests": dict(uploaded.blob.digests) if uploaded else {},
                 "expires": record.expires.isoformat() if record.expires else None,
                 "replicas": [replica.to_json() for replica in record.replicas],
                 "findings": [finding.to_json() for finding in record.findings],

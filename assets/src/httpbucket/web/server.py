@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template
 
+from httpbucket.domain.template import named_headers
 from httpbucket.services.search import Search
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
@@ -26,14 +27,13 @@ def blueprint(*, search: Search, present: Presenter) -> Blueprint:
     def recent_uploads() -> str:
         settings = present.settings
         found = find(search, settings.checksum_type, limit=RECENT_UPLOADS)
-        named = (name for template in settings.templates for name in template.headers)
         return render_template(
             "index.html",
             settings=settings,
             found=found,
             following=next_query(found),
             is_searching=is_searching(),
-            headers=list(dict.fromkeys(named)),
+            headers=named_headers(settings.templates),
         )
 
     @routes.get("/config")

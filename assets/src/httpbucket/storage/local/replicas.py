@@ -159,8 +159,7 @@ class LocalReplicas:
         if replica.part == "tree":
             self._make_tree(replica.name, record, directory)
             return
-        named = record.decompressed if replica.part == "decompressed" else record.uploaded
-        if named:
+        if named := record.named_part(replica.part):
             self._linker.name(named.blob, replica.name, directory=directory)
 
     def _make_tree(self, name: str, record: Record, directory: int) -> None:

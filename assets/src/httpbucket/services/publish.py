@@ -1,0 +1,115 @@
+"""Publish makes an upload of what is kept: the record, its replicas, and the index's word of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from httpbucket.domain.errors import ContentVanished, StorageUnavailable
+from httpbucket.domain.upload import Finding, NamedBlob, Receipt, Record, Tree, UploadId
+from httpbucket.services.reindex import add_to_index
+from httpbucket.services.replicate import ReplicaPlan, Replicate
+from httpbucket.storage.base import Index, Records, TreeStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a record is to say, save for id, time and replicas; every blob it names is kept.
+
+    ``log`` are the steps taken so far, in plain words.
+    """
+
+    uploaded: NamedBlob | None
+    decompressed: NamedBlob | None = None
+    tree: Tree | None = None
+    findings: tuple[Finding, ...] = ()
+    log: tuple[str, ...] = ()
+
+
+class Publish:
+    """The last step of every way in.
+
+    The order is the promise: the record lasts before the receipt is given, and the index, which
+    can be made again, comes last.
+    """
+
+    def __init__(
+        self,
+        *,
+        trees: TreeStore,
+        records: Records,
+        index: Index,
+        replicate: Replicate,
+        now: Callable[[], datetime],
+        random_bits: Callable[[], int],
+        on_index_gap: Callable[[], None],
+    ) -> None:
+        self._trees = trees
+        self._records = records
+        self._index = index
+        self._replicate = replicate
+        self._now = now
+        self._random_bits = random_bits
+        self._on_index_gap = on_index_gap
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The request headers that decide something, in lower case, beside ``meta-`` ones."""
+        return self._replicate.headers
+
+    def publish(self, draft: Draft, headers: Mapping[str, str]) -> Receipt:
+        """Make the upload appear; when this returns it survives power loss.
+
+        ``headers``, by name in lower case, are what templates are filled with and the record
+        keeps. Raises what the ports raise; then nothing of it is to be seen, unless it is only
+        replicas that could not be made: then the upload stays, and they are made as
+        `HeldDirectories.make` says.
+        """
+        plan = self._replicate.plan(headers)
+        record = self._publish(plan, self._record(draft, headers))
+        log = [*draft.log, f"Recorded as upload {record.id}.", *plan.log]
+        log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
+        return Receipt(record, tuple(log))
+
+    def _record(self, draft: Draft, headers: Mapping[str, str]) -> Record:
+        now = self._now()
+        return Record(
+            UploadId.new(now, self._random_bits()),
+            now,
+            draft.uploaded,
+            decompressed=draft.decompressed,
+            tree=draft.tree,
+            findings=draft.findings,
+            headers=dict(headers),
+        )
+
+    def _publish(self, plan: ReplicaPlan, record: Record) -> Record:
+        """Publish, with replicas; the index learns of what was published though these may fail."""
+        published: list[Record] = []
+
+        def publish(final: Record) -> None:
+            self._records.publish(final)
+            published.append(final)
+
+        try:
+            return self._replicate.publish(plan, record, publish)
+        except ContentVanished as error:
+            if not published:
+                raise
+            # Not to be mistaken for a tree that can be unpacked anew: the upload is there.
+            raise StorageUnavailable(str(error)) from error
+        finally:
+            for one in published:
+                self._add_to_index(one)
+
+    def _add_to_index(self, record: Record) -> None:
+        """Not part of the promise: what the index lacks, it reads from the records again."""
+        try:
+            add_to_index(record, trees=self._trees, index=self._index)
+        except Exception:
+            logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
+            self._on_index_gap()

@@ -1,0 +1,191 @@
+"""The index's database file: one connection a thread and process, write-ahead log, damage.
+
+SQLite's locks belong to the process and vanish when any descriptor of the file is closed, and a
+connection must not cross a fork (https://www.sqlite.org/howtocorrupt.html, 2.2 and 2.6). Hence no
+connection is shared, closed by another, or used in a process that did not open it.
+
+Statements commit one by one (autocommit); what writes more begins IMMEDIATE, because a transaction
+that reads first and then writes fails at once when another came between, whatever the time-out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from httpbucket.domain.errors import IndexNotReady
+from httpbucket.storage.sqlite_schema import SCHEMA, SCHEMA_VERSION
+
+logger = logging.getLogger(__name__)
+
+INDEX_MODE = 0o600
+
+#: How long a writer waits for another. Writes take well under a millisecond each.
+BUSY_SECONDS = 20
+
+#: How long a start looks for damage. A gigabyte takes several seconds.
+CHECK_SECONDS = 0.3
+
+# A file beside the index, which tells the next start that it was found to be damaged.
+_DAMAGED = ".damaged"
+
+
+class Database:
+    """The database file at ``path``, made where it is missing. Raises `IndexNotReady`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    def prepare(self) -> None:
+        """Move a file that cannot be used aside, as `Index.prepare` says."""
+        try:
+            with self._told_as_not_ready():
+                _check(self.connection())
+        except IndexNotReady as error:
+            if not _is_unusable(error.__cause__):
+                raise
+            self.close()
+            with self._told_as_not_ready():
+                self._move_aside(error)
+        else:
+            if self._damaged.exists():
+                self.close()
+                with self._told_as_not_ready():
+                    self._move_aside("damage was met while serving")
+
+    def _move_aside(self, reason: object) -> None:
+        aside = self._beside(".unusable")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm", _DAMAGED):
+            self._beside(suffix).unlink(missing_ok=True)
+        logger.warning("The index cannot be used (%s); it is moved to %s.", reason, aside.name)
+
+    def close(self) -> None:
+        """Let go of this thread's connection. The next call opens one."""
+        if self._local.__dict__.get("process") == os.getpid():
+            self._local.connection.close()
+        self._local.__dict__.clear()
+
+    def rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
+        """Every row of the answer."""
+        with self.reading() as connection:
+            return connection.execute(question, values).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to ask several things; each statement sees what was committed before it."""
+        with self._told_as_not_ready():
+            yield self.connection()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction that begins to write at once, and commits at the end."""
+        with self._told_as_not_ready():
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    @contextmanager
+    def _told_as_not_ready(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                with suppress(OSError):
+                    self._damaged.touch(INDEX_MODE)
+            raise IndexNotReady(f"The index cannot answer now ({error}).") from error
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise IndexNotReady(f"The index cannot answer now ({reason}).") from error
+
+    @property
+    def _damaged(self) -> Path:
+        return self._beside(_DAMAGED)
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(self._path.name + suffix)
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's and process's connection."""
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.connection = _connect(self._path)
+            self._local.process = os.getpid()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+    try:
+        _use_write_ahead_log(connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(SCHEMA)
+            path.chmod(INDEX_MODE)
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.NotSupportedError(f"schema {version}, not {SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Waits by itself: SQLite does not, when two connections change the journal of a new file."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Look for damage for a while; what a large index hides longer is met while serving."""
+    deadline = time.monotonic() + CHECK_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+    try:
+        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if _primary_code(error) != sqlite3.SQLITE_INTERRUPT:
+            raise
+    else:
+        if answer != "ok":
+            raise _Damaged(answer)
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """The file is an index whose pages contradict each other."""
+
+
+def _is_unusable(error: BaseException | None) -> bool:
+    """Whether the file is no database, a damaged one, or one of another schema; not just busy."""
+    return _is_damage(error) or isinstance(error, sqlite3.NotSupportedError | _Damaged)
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    return _primary_code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+def _primary_code(error: BaseException | None) -> int:
+    """The result code without its extension (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -1,0 +1,37 @@
+"""The index's tables in SQLite. A file of another version is moved aside and made anew."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS blob (
+    sha256 BLOB PRIMARY KEY, size INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+    media_type TEXT NOT NULL, filename TEXT NOT NULL,
+    algorithms TEXT NOT NULL, digests BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alias (
+    value BLOB NOT NULL, algorithm TEXT NOT NULL, sha256 BLOB NOT NULL,
+    PRIMARY KEY (value, algorithm, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS header (
+    name TEXT NOT NULL, value TEXT NOT NULL, upload TEXT NOT NULL,
+    PRIMARY KEY (name, value, upload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named_by_upload (
+    sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named_by_manifest (
+    sha256 BLOB NOT NULL, manifest BLOB NOT NULL, PRIMARY KEY (sha256, manifest)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifest (sha256 BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unpacked (
+    sha256 BLOB NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (sha256, upload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replica (path TEXT PRIMARY KEY, upload TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
