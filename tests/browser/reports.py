@@ -52,6 +52,8 @@ const worker = (address) => new Promise((resolve, reject) => {
   for (const path of others) await attempt(`fetch ${path}`, () => status(path));
   const post = { method: "POST", body: form() };
   await attempt("post", () => status("/upload", post));
+  const resumable = { "Tus-Resumable": "1.0.0", "Upload-Length": "4" };
+  await attempt("tus", () => status("/tus/", { method: "POST", headers: resumable }));
   await attempt("blind post", async () => {
     const answer = await fetch("/upload", { ...post, mode: "no-cors" });
     return answer.type;

@@ -215,7 +215,7 @@ REFUSED = {
         (
             *("fetch /config", "fetch /uploads", "fetch /upload", "fetch /", "fetch /archive/"),
             *("fetch ./", "fetch ./?json", "fetch ./?zip", "fetch ./SHA256SUMS"),
-            *("fetch ./index.html?view", "post"),
+            *("fetch ./index.html?view", "post", "tus"),
         ),
         "TypeError",
     ),

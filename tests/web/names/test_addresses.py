@@ -192,7 +192,7 @@ class TestContentOrigin:
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
     def test_it_takes_nothing(self, kept: Kept, method: str) -> None:
-        for path in ("/upload", f"{kept.tree}index.html", kept.blob, "/"):
+        for path in ("/upload", "/tus/", "/tus/x", f"{kept.tree}index.html", kept.blob, "/"):
             assert kept.site.get(path, method, **THERE).status_code == 404
         form = {"file": (BytesIO(b"x"), "x.txt")}
         with kept.site.client.post("/upload", data=form, headers=THERE) as answer:
