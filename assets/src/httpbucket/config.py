@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
+from httpbucket.domain.origin import WebAddress
 from httpbucket.domain.size import parse_size
 from httpbucket.domain.template import ReplicaTemplate
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MOST_TEMPLATES = 11
 
@@ -59,6 +62,12 @@ class Settings:
     unpack_not: tuple[str, ...]
     # Whether pages of any origin may read kept files, as uploaded reports read their own.
     content_cors: bool
+    # An origin that serves kept files and nothing else; pages link files there. None: our own.
+    content_origin: WebAddress | None
+    # Where people reach the server; None: wherever each request says.
+    public_url: WebAddress | None
+    # The peers whose X-Forwarded-… headers are believed.
+    trusted_proxies: tuple[Network, ...]
     # Reload on changes of the code.
     development: bool
 
@@ -93,8 +102,12 @@ class Settings:
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
             "content_cors": reader.read("CONTENT_CORS", "on", _switch),
+            "content_origin": reader.read("CONTENT_ORIGIN", "", WebAddress.parse_origin) or None,
+            "public_url": reader.read("PUBLIC_URL", "", WebAddress.parse) or None,
+            "trusted_proxies": reader.read("TRUSTED_PROXIES", "", _networks) or (),
             "development": reader.read("FLASK_ENV", "production", _environment),
         }
+        reader.mistakes += _told_apart(settings["content_origin"], settings["public_url"])
         if reader.mistakes:
             raise InvalidSettings(reader.mistakes)
         every = dict.fromkeys((*settings["digests"], "sha256", checksum_type))
@@ -226,6 +239,16 @@ def _suffixes(text: str) -> tuple[str, ...]:
     if strange:
         raise ValueError(f"{strange[0]!r} is not a filename suffix such as .jar")
     return suffixes
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", text) if part)
+
+
+def _told_apart(contents: WebAddress | None, pages: WebAddress | None) -> list[str]:
+    if contents and pages and contents.authority == pages.authority:
+        return ["CONTENT_ORIGIN: it has the host and port of PUBLIC_URL; contents need their own."]
+    return []
 
 
 def _environment(text: str) -> bool:

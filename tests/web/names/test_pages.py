@@ -24,7 +24,7 @@ def site(new_site: NewSite) -> Site:
 def page(site: Site, path: str) -> str:
     answer = site.get(path, **BROWSER)
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';")
     text = answer.get_data().decode()
     assert "<script" not in text
     assert "<img" not in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from flask import Blueprint, Flask, Response
@@ -12,16 +12,16 @@ from httpbucket.domain.size import show_size
 from httpbucket.services.product import Services
 from httpbucket.services.view import text_line, text_lines
 from httpbucket.web import blobs, checksums, errors, search, server, shelves, tus, uploads, ways_in
+from httpbucket.web.addresses import Addresses, stay_here
 from httpbucket.web.content import ContentSender
-from httpbucket.web.cross_site import refuse_other_sites
+from httpbucket.web.cross_site import refuser
 from httpbucket.web.directories import Directories
 from httpbucket.web.file_pages import FilePages, is_viewable_blob
+from httpbucket.web.policies import page_policy
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.proxies import TrustedProxies
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest
-
-#: For our own pages; contents bring a stricter one.
-PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 class BucketApp(Flask):
@@ -37,32 +37,43 @@ def create_app(settings: Settings, services: Services) -> Flask:
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    for routes in _blueprints(settings, services):
+    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+        app.wsgi_app, settings.trusted_proxies
+    )
+    addresses = Addresses(settings)
+    for routes in _blueprints(settings, services, addresses):
         app.register_blueprint(routes)
     errors.register(app)
-    app.before_request(refuse_other_sites)
-    app.after_request(_protect)
+    app.before_request(addresses.separate)
+    app.before_request(refuser(addresses))
+    app.after_request(_protection(page_policy(addresses.content_source)))
+    app.after_request(stay_here)
     app.after_request(checksums.without_body)
     _add_filters(app)
+    app.add_template_global(addresses.absolute, "absolute")
+    app.add_template_global(addresses.content, "content")
     return app
 
 
-def _blueprints(settings: Settings, services: Services) -> Iterator[Blueprint]:
+def _blueprints(
+    settings: Settings, services: Services, addresses: Addresses
+) -> Iterator[Blueprint]:
     """The routes, a blueprint for each subject."""
     present, checksum_type = Presenter(settings), settings.checksum_type
     browse, lookup = services.browse, services.lookup
     sender = ContentSender(cors=settings.content_cors)
     yield server.blueprint(search=services.searching, stats=services.stats, present=present)
     yield search.blueprint(search=services.searching, present=present)
-    yield ways_in.blueprint(ingest=services.ingest, receipts=Receipts(present))
+    receipts = Receipts(present)
+    yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
     yield tus.blueprint(resume=services.resume, present=present)
-    yield uploads.blueprint(browse=browse, present=present)
+    yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
     yield checksums.blueprint(lookup=lookup, checksum_type=checksum_type)
     yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     yield shelves.blueprint(
         browse=browse,
-        directories=Directories(browse=browse, pack=services.pack),
-        pages=FilePages(browse=browse),
+        directories=Directories(browse=browse, pack=services.pack, addresses=addresses),
+        pages=FilePages(browse=browse, addresses=addresses),
         sender=sender,
     )
 
@@ -77,11 +88,14 @@ def _add_filters(app: Flask) -> None:
     app.add_template_test(is_viewable_blob, "viewable")
 
 
-def _protect(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response
+def _protection(policy: str) -> Callable[[Response], Response]:
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    return protect
 
 
 def _show_moment(moment: datetime) -> str:

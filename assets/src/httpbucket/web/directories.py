@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 from flask import Response, jsonify, stream_template
 from werkzeug.exceptions import BadRequest
 
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.entrance import REPORT_NAME
 from httpbucket.services.pack import Pack
 from httpbucket.services.readme import readme_of
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.conditions import Representation, select
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
@@ -33,9 +35,10 @@ _PIECE = 32 * 1024
 class Directories:
     """Answers for directories; the first flag of the query that is known says in which form."""
 
-    def __init__(self, *, browse: Browse, pack: Pack) -> None:
+    def __init__(self, *, browse: Browse, pack: Pack, addresses: Addresses) -> None:
         self._browse = browse
         self._pack = pack
+        self._addresses = addresses
         self._answers = {
             "json": self._json,
             "simple": self._simple,
@@ -64,14 +67,15 @@ class Directories:
     def _html(self, directory: Shown) -> Response:
         order = Order.parse(current_request().args.get("sort", str(Order())))
         entries = _started(self._browse.entries(directory))
+        report = directory.path / REPORT_NAME
         page = stream_template(
             "directory.html",
             directory=directory,
             upload=self._browse.upload_of(directory),
-            has_report=self._browse.has_file(directory, REPORT_NAME),
+            report=self._file_href(report) if self._browse.has_file(directory, REPORT_NAME) else "",
             readme=readme_of(self._browse, directory),
-            address=_address(directory),
-            listing=listing(entries, order),
+            address=self._addresses.absolute(f"{quote(str(directory.path))}/"),
+            listing=listing(entries, order, self._file_href),
             most_sorted=MOST_SORTED,
         )
         return Response(in_pieces(text.encode() for text in page), mimetype="text/html")
@@ -107,6 +111,12 @@ class Directories:
         name_it(response, "attachment", f"{directory.path.name}.tar")
         return response
 
+    def _file_href(self, path: PublicPath) -> str:
+        """Relative, for programs that follow links; absolute for browsers, if need be."""
+        if self._addresses.has_content_origin() and current_request().prefers_html:
+            return self._addresses.content(str(path))
+        return quote(path.name, safe="")
+
 
 def wanted_form() -> str:
     """The form in which the request wants a directory."""
@@ -129,12 +139,6 @@ def entry_json(shown: Shown) -> dict[str, Any]:
         "modified": shown.modified.isoformat(),
         "shows": entry.target,
     }
-
-
-def _address(directory: Shown) -> str:
-    """The directory's address, safe between a shell's quotes."""
-    asked = current_request()
-    return f"{asked.host_url.rstrip('/')}{asked.script_root}/{quote(str(directory.path))}/"
 
 
 def _limit() -> int:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from werkzeug.exceptions import BadRequest
 
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Shown
 from httpbucket.services.view import is_viewable
 
@@ -24,6 +25,8 @@ class Row:
 
     name: str
     href: str
+    # Where the entry has its page, relative; ``href`` may lead to the origin of contents.
+    here: str
     size: int | None
     modified: datetime
     kind: str
@@ -89,9 +92,14 @@ class Listing:
     is_sorted: bool = True
 
 
-def listing(entries: Iterator[Shown], order: Order) -> Listing:
-    """The rows of entries, which come in order of name and are held only to be sorted."""
-    rows = map(_row, entries)
+def listing(
+    entries: Iterator[Shown], order: Order, file_href: Callable[[PublicPath], str]
+) -> Listing:
+    """The rows of entries, which come in order of name and are held only to be sorted.
+
+    ``file_href`` says what a file is linked by.
+    """
+    rows = (_row(entry, file_href) for entry in entries)
     if order.is_usual:
         return Listing(rows, order)
     held = list(itertools.islice(rows, MOST_SORTED + 1))
@@ -106,12 +114,12 @@ def listed_name(shown: Shown) -> str:
     return f"{shown.entry.name}/" if shown.entry.is_directory else shown.entry.name
 
 
-def _row(shown: Shown) -> Row:
-    entry = shown.entry
-    slash = "/" if entry.is_directory else ""
+def _row(shown: Shown, file_href: Callable[[PublicPath], str]) -> Row:
+    entry, here = shown.entry, quote(shown.entry.name, safe="")
     return Row(
         name=listed_name(shown),
-        href=quote(entry.name, safe="") + slash,
+        href=f"{here}/" if entry.is_directory else file_href(shown.path),
+        here=here,
         size=None if entry.is_directory else entry.size,
         modified=shown.modified,
         kind="directory" if entry.is_directory else shown.media_type,

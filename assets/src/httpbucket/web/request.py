@@ -45,10 +45,14 @@ class BucketRequest(Request):
 
     form_data_parser_class: ClassVar[type[FormDataParser]] = StrictFormDataParser  # type: ignore[misc]
     act: Act | None = None
+    #: Whether it came to the origin of contents, which has no pages.
+    is_for_contents = False
 
     @property
     def prefers_html(self) -> bool:
-        """Whether a browser asks: curl accepts everything alike."""
+        """Whether a browser asks for what can be a page: curl accepts everything alike."""
+        if self.is_for_contents:
+            return False
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
 

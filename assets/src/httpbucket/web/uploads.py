@@ -8,11 +8,12 @@ from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.browse import Browse
 from httpbucket.services.entrance import Entrance, entrance
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
 
 
-def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
+def blueprint(*, browse: Browse, present: Presenter, addresses: Addresses) -> Blueprint:
     """The routes of uploads that are kept."""
     routes = Blueprint("uploads", __name__)
 
@@ -29,7 +30,8 @@ def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
                 shown=shown,
                 directory=directory,
                 entrance=_entrance(browse, record),
-                address=f"{asked.host_url.rstrip('/')}{directory}",
+                files=addresses.content(f"{record.id.directory}/"),
+                address=addresses.absolute(f"{record.id.directory}/"),
             )
             return Response(page, headers={"Vary": "Accept"})
         answer = jsonify(shown)
