@@ -121,7 +121,7 @@ def _defaults(page: Path) -> dict[str, str]:
 
 def _routes() -> Iterator[tuple[str, str]]:
     unused: Any = None
-    ports = dict.fromkeys(("ingest", "lookup", "browse", "pack", "searching"), unused)
+    ports = dict.fromkeys(("ingest", "lookup", "ask", "browse", "pack", "searching"), unused)
     app = create_app(Settings.from_environ({}), **ports)
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) - {"OPTIONS"}:

@@ -43,6 +43,7 @@ def site_on(settings: Settings, stores: Stores) -> Site:
         settings,
         ingest=services.ingest,
         lookup=services.lookup,
+        ask=services.ask,
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,

@@ -32,6 +32,7 @@ def post(
         bench.settings,
         ingest=services.ingest,
         lookup=services.lookup,
+        ask=services.ask,
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
@@ -68,6 +70,7 @@ class Services:
 
     ingest: Ingest
     lookup: Lookup
+    ask: Ask
     browse: Browse
     pack: Pack
     searching: Search
@@ -138,9 +141,12 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
+    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     return Services(
         ingest=ingest,
-        lookup=Lookup(blobs=stores.blobs, index=stores.index),
+        lookup=lookup,
+        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),

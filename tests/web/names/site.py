@@ -46,6 +46,7 @@ class Site:
             settings,
             ingest=self.services.ingest,
             lookup=self.services.lookup,
+            ask=self.services.ask,
             browse=self.services.browse,
             pack=self.services.pack,
             searching=self.services.searching,

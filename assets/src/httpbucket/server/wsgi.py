@@ -19,6 +19,7 @@ application = HonestBodies(
         settings,
         ingest=services.ingest,
         lookup=services.lookup,
+        ask=services.ask,
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,

@@ -8,6 +8,7 @@ from flask import Flask, Response
 
 from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
+from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
@@ -38,6 +39,7 @@ def create_app(
     *,
     ingest: Ingest,
     lookup: Lookup,
+    ask: Ask,
     browse: Browse,
     pack: Pack,
     searching: Search,
@@ -56,7 +58,7 @@ def create_app(
     app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present)))
     app.register_blueprint(uploads.blueprint(browse=browse, present=present))
     checksum_type = settings.checksum_type
-    app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
+    app.register_blueprint(checksums.blueprint(ask=ask, checksum_type=checksum_type))
     app.register_blueprint(
         blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     )

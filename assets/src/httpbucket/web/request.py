@@ -138,15 +138,20 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     Refuses what can be refused before the body is read: a coding that would be stored as it
     stands (RFC 9110, 8.4), and a length over the limit.
     """
-    for header in ("Content-Encoding", "Transfer-Encoding"):
-        coding = request.headers.get(header, "identity").strip().lower()
-        if coding not in {"identity", "chunked", ""}:
-            raise UnsupportedCoding(
-                f"{header}: {coding[:80]} is not undone here; send the file as it is."
-            )
+    refuse_codings(request)
     request.act = act = ingest.begin()
     try:
         act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
         yield
     finally:
         act.close()
+
+
+def refuse_codings(request: BucketRequest) -> None:
+    """Refuse a body that is coded: nothing here undoes that."""
+    for header in ("Content-Encoding", "Transfer-Encoding"):
+        coding = request.headers.get(header, "identity").strip().lower()
+        if coding not in {"identity", "chunked", ""}:
+            raise UnsupportedCoding(
+                f"{header}: {coding[:80]} is not undone here; send the file as it is."
+            )
