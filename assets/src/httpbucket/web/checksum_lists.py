@@ -11,7 +11,7 @@ from flask import Response
 from httpbucket.domain.checksum_file import ChecksumEntry, read_checksum_file
 from httpbucket.domain.checksum_list import read_checksum_list
 from httpbucket.domain.errors import TooManyChecksums
-from httpbucket.web.request import BucketRequest, refuse_codings
+from httpbucket.web.request import BucketRequest, refuse_coded
 
 #: The longest list: so many digests, and so many bytes.
 MOST_CHECKSUMS = 100_000
@@ -42,7 +42,7 @@ def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
     Bare hex means ``preferred`` first. Raises `MalformedChecksums`, `TooManyChecksums`, and what
     reading a body raises.
     """
-    refuse_codings(asked)
+    refuse_coded(asked)
     if (asked.content_length or 0) > MOST_BYTES:
         raise _too_many()
     # Before anything asks for the form: curl --data-binary says that the body is one.
