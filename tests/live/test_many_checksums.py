@@ -76,7 +76,7 @@ def asked(place: Path, server: LiveServer, command: str, *options: str) -> bytes
 def test_what_coreutils_print_is_answered_with_the_lines_of_missing_files(
     place: Path, server: LiveServer, command: str
 ) -> None:
-    require_tool(command.split()[0], package="coreutils")
+    require_tool(command.partition(" ")[0], package="coreutils")
     assert asked(place, server, command) == sums_in(place / "missing", command)
 
 
