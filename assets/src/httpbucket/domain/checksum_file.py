@@ -47,9 +47,17 @@ class ChecksumEntry(NamedTuple):
 
     value: bytes
     algorithms: tuple[str, ...]
-    written_name: bytes
-    is_escaped: bool
     raw: bytes
+    # None where it stands behind the first blank and mark of ``raw``, as it mostly does.
+    given_name: bytes | None
+    is_escaped: bool
+
+    @property
+    def written_name(self) -> bytes:
+        """The file's name with its escapes."""
+        if self.given_name is not None:
+            return self.given_name
+        return self.raw.partition(b" ")[2][1:-1]
 
     @property
     def name(self) -> str:
@@ -102,7 +110,7 @@ def _plainest(line: bytes, end: bytes, preferred: str) -> ChecksumEntry | None:
         return None
     if len(line) > MOST_LINE_BYTES:
         return None
-    return ChecksumEntry(value, algorithms, named[1:], False, line + end)
+    return ChecksumEntry(value, algorithms, line + end, None, False)
 
 
 def _numbered(line: bytes, end: bytes, preferred: str, number: int) -> ChecksumEntry | None:
@@ -130,7 +138,7 @@ def checked_entry(
         raise MalformedChecksums(f"has a digest of {len(hexadecimal)} digits, an odd number.")
     value = bytes.fromhex(hexadecimal)
     algorithms = _algorithms(algorithm, len(value), preferred)
-    return ChecksumEntry(value, algorithms, name, False, raw)
+    return ChecksumEntry(value, algorithms, raw, name, False)
 
 
 # Bounded, because clients name algorithms as they like.

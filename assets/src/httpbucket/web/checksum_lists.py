@@ -15,10 +15,11 @@ from httpbucket.web.request import BucketRequest, refuse_coded
 
 #: The longest list: so many digests, and so many bytes.
 MOST_CHECKSUMS = 100_000
-MOST_BYTES = 32 * 1024**2
+MOST_BYTES = 16 * 1024**2
 
 # gunicorn copies what it read ahead on every read.
 _PIECE = 1024**2
+_LINES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,18 @@ class ChecksumBody:
 
     def answer(self, chosen: Sequence[ChecksumEntry]) -> Response:
         """Some of the entries, in the form and byte for byte as they came."""
-        lines = [entry.raw for entry in chosen]
         if self.is_json:
-            return Response(b"[" + b",\n ".join(lines) + b"]\n", mimetype="application/json")
-        return Response(b"".join(lines), mimetype="text/plain")
+            listed = b",\n ".join([entry.raw for entry in chosen])
+            return Response(b"[" + listed + b"]\n", mimetype="application/json")
+        response = Response(_lines_of(chosen), mimetype="text/plain")
+        response.content_length = sum(len(entry.raw) for entry in chosen)
+        return response
+
+
+def _lines_of(entries: Sequence[ChecksumEntry]) -> Iterator[bytes]:
+    """Some thousand at a time: all of them together are as long as the body was."""
+    for start in range(0, len(entries), _LINES_AT_ONCE):
+        yield b"".join([entry.raw for entry in entries[start : start + _LINES_AT_ONCE]])
 
 
 def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
