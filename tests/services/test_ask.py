@@ -116,6 +116,12 @@ class TestWhileTheIndexIsRebuilt:
         assert names(ask_of(stores).missing(lines(b"x", THERE))) == ["x.xml"]
         assert leased(stores, THERE)
 
+    def test_the_same_hex_under_two_algorithms_is_two_questions(self, stores: Stores) -> None:
+        stores.index.add(keep_upload(stores, THERE), None)
+        [entry] = lines(THERE)
+        with pytest.raises(IndexNotReady):
+            ask_of(stores).missing([entry._replace(algorithms=("sha3_256",)), entry])
+
     def test_another_digest_is_never_called_missing(self, stores: Stores) -> None:
         keep_upload(stores, THERE)
         with pytest.raises(IndexNotReady):

@@ -55,9 +55,9 @@ class Ask:
                 return missing, found
         except IndexNotReady:
             missing, found = list(asked), set()
-        on_disk = {entry.value: self._find_on_disk(entry) for entry in missing}
-        found.update(_raw(blob for blobs in on_disk.values() for blob in blobs))
-        return [entry for entry in missing if not on_disk[entry.value]], found
+        on_disk = [self._find_on_disk(entry) for entry in missing]
+        found.update(_raw(blob for blobs in on_disk for blob in blobs))
+        return [entry for entry, blobs in zip(missing, on_disk, strict=True) if not blobs], found
 
     def _known(
         self, asked: Sequence[ChecksumEntry]
