@@ -17,6 +17,7 @@ from httpbucket.storage.memory import (
     MemoryRecords,
     MemoryReplicas,
     MemoryStaging,
+    MemoryTurns,
 )
 from httpbucket.storage.memory_partials import MemoryPartialUploads
 from httpbucket.storage.memory_shelves import MemoryShelves
@@ -58,6 +59,7 @@ def memory_stores(
         index=index or MemoryIndex(),
         capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),
+        in_turn=MemoryTurns(),
     )
 
 

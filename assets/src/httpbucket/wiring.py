@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
@@ -41,7 +43,7 @@ from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import only_one
+from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
@@ -69,6 +71,8 @@ class Stores:
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
+    in_turn: Callable[[str], AbstractContextManager[None]]
 
 
 def open_local(
@@ -99,6 +103,7 @@ def open_local(
         index=SqliteIndex(layout.index),
         capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
+        in_turn=lambda name: in_turn(layout.locks, name),
     )
 
 
@@ -135,8 +140,12 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
+    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     return Services(
         ingest=ingest,
+        lookup=lookup,
+        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
         resume=Resume(
             partials=stores.partials,
             ingest=ingest,
@@ -145,7 +154,6 @@ def build(
             partial_seconds=settings.partial_seconds,
             random_bits=random_bits,
         ),
-        lookup=Lookup(blobs=stores.blobs, index=stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
@@ -22,6 +23,7 @@ class Services:
     ingest: Ingest
     resume: Resume
     lookup: Lookup
+    ask: Ask
     browse: Browse
     pack: Pack
     searching: Search

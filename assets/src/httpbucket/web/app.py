@@ -68,7 +68,7 @@ def _blueprints(
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
     yield tus.blueprint(resume=services.resume, present=present)
     yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
-    yield checksums.blueprint(lookup=lookup, checksum_type=checksum_type)
+    yield checksums.blueprint(ask=services.ask, checksum_type=checksum_type)
     yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     yield shelves.blueprint(
         browse=browse,

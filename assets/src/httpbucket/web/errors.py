@@ -22,6 +22,8 @@ STATUSES: dict[type[errors.BucketError], int] = {
     errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
     errors.SeveralFiles: HTTPStatus.BAD_REQUEST,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.MalformedChecksums: HTTPStatus.BAD_REQUEST,
+    errors.TooManyChecksums: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.IncompleteBody: HTTPStatus.BAD_REQUEST,
     errors.ClientGone: HTTPStatus.BAD_REQUEST,
     unpacking.InvalidWish: HTTPStatus.BAD_REQUEST,

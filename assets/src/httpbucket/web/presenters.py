@@ -14,6 +14,7 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import NamedBlob, Receipt, Record
 from httpbucket.services.stats import Holdings
+from httpbucket.web.checksum_lists import MOST_CHECKSUMS
 
 
 def blob_path(digest: Digest) -> str:
@@ -72,6 +73,8 @@ class Presenter:
             "CHECKSUM_TYPE": settings.checksum_type,
             "DIGESTS": list(settings.digests),
             "REPLICATES": [str(template) for template in settings.templates],
+            "LEASE_SECONDS": settings.lease_seconds,
+            "MOST_CHECKSUMS": MOST_CHECKSUMS,
             "UNPACK_MAX_BYTES": settings.unpack_max_bytes,
             "UNPACK_MAX_MEMBERS": settings.unpack_max_members,
             "UNPACK_MAX_RATIO": settings.unpack_max_ratio,
