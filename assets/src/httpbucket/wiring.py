@@ -16,12 +16,15 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
@@ -29,6 +32,7 @@ from httpbucket.storage.base import (
     Index,
     PartialUploads,
     Records,
+    Repair,
     Replicas,
     Shelves,
     Staging,
@@ -42,6 +46,7 @@ from httpbucket.storage.local.locks import only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
@@ -62,6 +67,7 @@ class Stores:
     replicas: Replicas
     shelves: Shelves
     partials: PartialUploads
+    repair: Repair
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
@@ -92,6 +98,7 @@ def open_local(
         ),
         shelves=LocalShelves(layout),
         partials=LocalPartialUploads(layout, disk, staging),
+        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
     )
@@ -145,6 +152,15 @@ def build(
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
+        scrub=Scrub(
+            blobs=stores.blobs,
+            records=stores.records,
+            index=stores.index,
+            repair=stores.repair,
+            digests=settings.digests,
+            pace=Pace(settings.scrub_bytes_per_second),
+        ),
+        relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,
     )
 

@@ -10,7 +10,9 @@ from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 
 
@@ -25,4 +27,6 @@ class Services:
     pack: Pack
     searching: Search
     reindex: Reindex
+    scrub: Scrub
+    relink: Relink
     index_gap: threading.Event
