@@ -20,6 +20,7 @@ from httpbucket.storage.memory import (
     MemoryTurns,
 )
 from httpbucket.storage.memory_partials import MemoryPartialUploads
+from httpbucket.storage.memory_repair import MemoryRepair
 from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
@@ -56,6 +57,7 @@ def memory_stores(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
         partials=MemoryPartialUploads(staging),
+        repair=MemoryRepair(blobs),
         index=index or MemoryIndex(),
         capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),

@@ -51,6 +51,8 @@ class Settings:
     lease_seconds: int
     # How long an upload in pieces waits for its next one.
     partial_seconds: int
+    # How much of the disk a scrub may take.
+    scrub_bytes_per_second: int
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -96,6 +98,7 @@ class Settings:
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),
+            "scrub_bytes_per_second": reader.read("SCRUB_BYTES_PER_SECOND", "20mb", _size),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),

@@ -18,12 +18,15 @@ from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
 from httpbucket.services.unpack import Unpack
@@ -33,6 +36,7 @@ from httpbucket.storage.base import (
     Index,
     PartialUploads,
     Records,
+    Repair,
     Replicas,
     Shelves,
     Staging,
@@ -47,6 +51,7 @@ from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
@@ -67,6 +72,7 @@ class Stores:
     replicas: Replicas
     shelves: Shelves
     partials: PartialUploads
+    repair: Repair
     index: Index
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
@@ -100,6 +106,7 @@ def open_local(
         ),
         shelves=LocalShelves(layout),
         partials=LocalPartialUploads(layout, disk, staging),
+        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         index=SqliteIndex(layout.index),
         capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
@@ -159,6 +166,15 @@ def build(
         searching=Search(records=stores.records, index=stores.index),
         stats=Stats(index=stores.index, capacity=stores.capacity),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
+        scrub=Scrub(
+            blobs=stores.blobs,
+            records=stores.records,
+            index=stores.index,
+            repair=stores.repair,
+            digests=settings.digests,
+            pace=Pace(settings.scrub_bytes_per_second),
+        ),
+        relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,
     )
 

@@ -11,7 +11,9 @@ from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
 
@@ -29,4 +31,6 @@ class Services:
     searching: Search
     stats: Stats
     reindex: Reindex
+    scrub: Scrub
+    relink: Relink
     index_gap: threading.Event

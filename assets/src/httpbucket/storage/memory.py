@@ -123,6 +123,10 @@ class MemoryBlobStore:
     def is_named(self, digest: Digest) -> bool | None:
         return None
 
+    def take_out(self, digest: Digest) -> bytes | None:
+        """The content, which is not kept any more; None when it was not."""
+        return self._blobs.pop(digest, None)
+
 
 def _content_of(staged: StagedFile) -> bytes:
     with staged.open() as reader:
