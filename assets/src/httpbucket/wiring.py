@@ -15,6 +15,7 @@ from httpbucket.content.media_type import MediaTypes
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
@@ -122,12 +123,14 @@ def build(
         random_bits=random_bits,
         on_index_gap=index_gap.set,
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
         unpack=_unpack(settings, stores, media_type_of),
         publish=publish,
+        kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
@@ -137,7 +140,7 @@ def build(
     )
     return Services(
         ingest=ingest,
-        lookup=Lookup(blobs=stores.blobs, index=stores.index),
+        lookup=lookup,
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),

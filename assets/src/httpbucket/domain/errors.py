@@ -68,6 +68,24 @@ class TooManyFiles(BucketError):
     problem = "too-many-files"
 
 
+class DigestMismatch(BucketError):
+    """A content is not the one whose digest the client sent along."""
+
+    problem = "digest-mismatch"
+
+
+class InvalidPath(BucketError):
+    """The folders that a client wants its file in cannot be made."""
+
+    problem = "invalid-path"
+
+
+class InvalidFormat(BucketError):
+    """The client asks for an answer in a form that there is not."""
+
+    problem = "invalid-format"
+
+
 class MissingFile(BucketError):
     """The request carries no file in the field where one is expected."""
 

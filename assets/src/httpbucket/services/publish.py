@@ -28,6 +28,7 @@ class Draft:
     tree: Tree | None = None
     findings: tuple[Finding, ...] = ()
     log: tuple[str, ...] = ()
+    folder: str = ""
 
 
 class Publish:
@@ -85,6 +86,7 @@ class Publish:
             tree=draft.tree,
             findings=draft.findings,
             headers=dict(headers),
+            folder=draft.folder,
         )
 
     def _publish(self, plan: ReplicaPlan, record: Record) -> Record:

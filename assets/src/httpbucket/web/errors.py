@@ -9,12 +9,16 @@ from flask import Flask, Response, jsonify, render_template
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from httpbucket.domain import errors, unpacking
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.current import current_request
 
 logger = logging.getLogger(__name__)
 
 STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
+    errors.DigestMismatch: HTTPStatus.BAD_REQUEST,
+    errors.InvalidPath: HTTPStatus.BAD_REQUEST,
+    errors.InvalidFormat: HTTPStatus.BAD_REQUEST,
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
     errors.SeveralFiles: HTTPStatus.BAD_REQUEST,
@@ -113,7 +117,18 @@ def _answer(status: HTTPStatus, sentence: str, problem: str, detail: dict[str, o
         "problem": problem,
         "detail": detail,
     }
-    if current_request().prefers_html:
+    asked = current_request()
+    form = AnswerForm.of_refusal(asked)
+    if form is AnswerForm.URL:
+        answer = Response(
+            f"{int(status)} {problem}: {_in_one_line(sentence)}\n", mimetype="text/plain"
+        )
+    elif form is AnswerForm.ENV:
+        # Whoever evaluates this unread gets no more than two values.
+        answer = Response(
+            f"BUCKET_CODE={int(status)}\nBUCKET_PROBLEM={problem}\n", mimetype="text/x-env"
+        )
+    elif asked.prefers_html:
         answer = Response(render_template("error.html", **fields))
     else:
         answer = jsonify(fields)
@@ -123,3 +138,7 @@ def _answer(status: HTTPStatus, sentence: str, problem: str, detail: dict[str, o
     if status in _RETRY_AFTER:
         answer.headers["Retry-After"] = _RETRY_AFTER[status]
     return answer
+
+
+def _in_one_line(sentence: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in sentence)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, Response, render_template
 
 from httpbucket.domain.errors import TooLarge
 from httpbucket.domain.template import named_headers
 from httpbucket.domain.unpacking import UnpackWish
+from httpbucket.domain.upload_path import UploadPath, safe_folder
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.web.current import current_request
+from httpbucket.web.raw_uploads import expected_digests, is_raw, kept_offer, nameless, raw_offer
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, receiving
 
@@ -28,15 +33,53 @@ def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
             too_large=TooLarge(settings.max_content_length),
         )
 
-    @routes.post("/upload")
+    # A redirect for a slash too many would end curl without an error, and nothing kept.
+    @routes.post("/upload", merge_slashes=False)
     def upload() -> Response:
+        return keep("")
+
+    @routes.put("/upload", merge_slashes=False)
+    @routes.route("/upload/", methods=["PUT", "POST"], merge_slashes=False)
+    @routes.route("/upload/<path:name>", methods=["PUT", "POST"], merge_slashes=False)
+    def upload_as(name: str = "") -> Response:
+        return keep(name)
+
+    def keep(name: str) -> Response:
         asked = current_request()
-        with receiving(asked, ingest):
-            offer = Offer(*asked.single_file("file"))
+        checksum_type = receipts.present.settings.checksum_type
+        offered = raw_offer if is_raw(asked, name) else form_offer
+        with (
+            receiving(asked, ingest),
+            offered(asked, ingest, name, preferred=checksum_type) as offer,
+        ):
             receipt = ingest.keep(offer, terms_of(asked, ingest))
         return receipts.answer(asked, receipt)
 
     return routes
+
+
+@contextmanager
+def form_offer(
+    asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
+) -> Iterator[Offer]:
+    """The file that a form brings, or that its field ``checksum`` names.
+
+    ``name``, of the request's path, is for a file that has none. Use it within `receiving`.
+    """
+    if not asked.files and asked.parameter("checksum") and asked.option("filename"):
+        path = UploadPath.parse(asked.option("filename"), below=asked.option("path"))
+        with kept_offer(asked, ingest, path, preferred=preferred) as offer:
+            yield offer
+        return
+    if not asked.is_multipart:
+        raise nameless(asked)
+    content, filename = asked.single_file("file")
+    yield Offer(
+        content,
+        filename or name,
+        safe_folder(asked.option("path")),
+        expected_digests(asked, preferred=preferred),
+    )
 
 
 def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
