@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Finding, NamedBlob, Part, Record, Replica, Tree, UploadId
-from tests.examples import file_of
+from tests.examples import descriptor, file_of, record_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 1), timezones=st.just(UTC))
@@ -122,3 +122,23 @@ def test_the_archive_file_of_a_compressed_archive_is_what_is_inside() -> None:
     assert replace(RECORD, decompressed=tar).archive_file is None
     assert replace(RECORD, tree=tree).archive_file == RECORD.uploaded
     assert replace(RECORD, tree=tree, decompressed=tar).archive_file == tar
+
+
+class TestFolders:
+    def test_a_folder_is_written_only_when_there_is_one(self) -> None:
+        plain = record_of(descriptor(b"x"))
+        inner = replace(plain, folder="a/b")
+        assert "folder" not in json.loads(plain.to_bytes())
+        assert json.loads(inner.to_bytes())["folder"] == "a/b"
+        assert Record.from_bytes(inner.to_bytes()) == inner
+
+    def test_names_lie_in_the_folder(self) -> None:
+        plain = record_of(descriptor(b"x"))
+        assert plain.path_of("x.txt") == f"{plain.id.directory}/x.txt"
+        assert replace(plain, folder="a/b").path_of("x") == f"{plain.id.directory}/a/b/x"
+
+    @pytest.mark.parametrize("folder", ["..", "a/../b", "/a", "a//b", "a/"])
+    def test_a_record_that_names_another_place_is_damaged(self, folder: str) -> None:
+        record = replace(record_of(descriptor(b"x")), folder=folder)
+        with pytest.raises(ValueError, match="no folder"):
+            Record.from_bytes(record.to_bytes())

@@ -53,6 +53,12 @@ def digests_of_body(headers: Headers) -> Digests:
     return sent_digest.distinct(digest for digests in every for digest in digests)
 
 
+def digests_of_part(headers: Headers) -> Digests:
+    """What the headers of one part of a form say of the file in it. Raises `InvalidDigest`."""
+    every = _read(OF_CONTENT | OF_FILE, headers)
+    return sent_digest.distinct(digest for digests in every for digest in digests)
+
+
 def _read(table: dict[str, Parser], headers: Headers) -> list[Digests]:
     return [parse(headers[name]) for name, parse in table.items() if headers.get(name)]
 

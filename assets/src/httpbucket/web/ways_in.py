@@ -16,6 +16,7 @@ from httpbucket.web.current import current_request
 from httpbucket.web.raw_uploads import expected_digests, is_raw, kept_offer, nameless, raw_offer
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, receiving
+from httpbucket.web.sent_digests import digests_of_part
 
 
 def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
@@ -74,11 +75,12 @@ def form_offer(
     if not asked.is_multipart:
         raise nameless(asked)
     content, filename = asked.single_file("file")
+    of_part = digests_of_part(asked.files["file"].headers)
     yield Offer(
         content,
         filename or name,
         safe_folder(asked.option("path")),
-        expected_digests(asked, preferred=preferred),
+        (*expected_digests(asked, preferred=preferred), *of_part),
     )
 
 
