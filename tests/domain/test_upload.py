@@ -142,3 +142,10 @@ class TestFolders:
         record = replace(record_of(descriptor(b"x")), folder=folder)
         with pytest.raises(ValueError, match="no folder"):
             Record.from_bytes(record.to_bytes())
+
+
+def test_an_idempotency_key_is_written_only_where_there_is_one() -> None:
+    record = record_of(descriptor(b"one"))
+    assert b"idempotency" not in record.to_bytes()
+    keyed = replace(record, idempotency_key="job 7/caf\udce9")
+    assert Record.from_bytes(keyed.to_bytes()) == keyed

@@ -21,6 +21,7 @@ from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.retry import Retries
 from httpbucket.services.search import Search
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
@@ -36,7 +37,7 @@ from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import only_one
+from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
@@ -59,6 +60,8 @@ class Stores:
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
+    in_turn: Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def open_local(
         shelves=LocalShelves(layout),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
+        in_turn=lambda name: in_turn(layout.locks, name),
     )
 
 
@@ -130,6 +134,7 @@ def build(
         trees=stores.trees,
         unpack=_unpack(settings, stores, media_type_of),
         publish=publish,
+        retries=Retries(stores.index, stores.records, stores.in_turn, now),
         kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,

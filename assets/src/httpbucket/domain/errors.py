@@ -74,6 +74,18 @@ class DigestMismatch(BucketError):
     problem = "digest-mismatch"
 
 
+class KeyReused(BucketError):
+    """An ``Idempotency-Key`` comes again, with another content."""
+
+    problem = "idempotency-key-reused"
+
+
+class InvalidKey(BucketError):
+    """An ``Idempotency-Key`` is too long, or holds what is no text."""
+
+    problem = "invalid-idempotency-key"
+
+
 class InvalidPath(BucketError):
     """The folders that a client wants its file in cannot be made."""
 
@@ -179,6 +191,18 @@ class SlowBody(BucketError):
     """The client sent nothing for too long."""
 
     problem = "slow-body"
+
+
+class MalformedChecksums(BucketError):
+    """A list of digests that a client sent cannot be read."""
+
+    problem = "malformed-checksums"
+
+
+class TooManyChecksums(BucketError):
+    """A list holds more digests, or is longer, than one question may be."""
+
+    problem = "too-many-checksums"
 
 
 class UnsupportedCoding(BucketError):

@@ -17,6 +17,7 @@ from httpbucket.services.expected import verified
 from httpbucket.services.kept_content import KeptContent, KeptContents
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act, Content
+from httpbucket.services.retry import Retries
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
@@ -42,12 +43,14 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
+    Uploads that come again with their ``idempotency_key`` are not made a second time.
     ``is_gone`` is asked now and then whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
     is_gone: Callable[[], bool] = lambda: False
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Ingest:
         unpack: Unpack,
         publish: Publish,
         kept: KeptContents,
+        retries: Retries,
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
@@ -82,6 +86,7 @@ class Ingest:
         self._unpack = unpack
         self._publish = publish
         self._kept = kept
+        self._retries = retries
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
@@ -107,20 +112,31 @@ class Ingest:
     def keep_all(self, offers: Sequence[Offer], terms: Terms) -> tuple[Receipt, ...]:
         """Keep each file, which came whole, as an upload of its own; when this returns they last.
 
-        Raises `EmptyFilename`, `DigestMismatch`, and what `Unpack.inside`, `Publish.publish`
+        Of those that came before with their key, the first receipts are given again. Raises
+        `EmptyFilename`, `DigestMismatch`, `KeyReused`, and what `Unpack.inside`, `Publish.publish`
         and the ports raise. What can be said against any of them is found out before the first
         is published.
         """
-        with ExitStack() as stack:
-            prepared = [stack.enter_context(self._prepared(offer, terms)) for offer in offers]
-            return tuple(self._keep(one, terms) for one in prepared)
+        with self._retries.turn(terms.idempotency_key), ExitStack() as stack:
+            files = [self._described(offer) for offer in offers]
+            contents = [file.blob.sha256 for file in files]
+            receipts = self._retries.receipts(terms.idempotency_key, contents)
+            prepared = [
+                receipt or stack.enter_context(self._prepared(offer, file, terms))
+                for offer, file, receipt in zip(offers, files, receipts, strict=True)
+            ]
+            return tuple(
+                one if isinstance(one, Receipt) else self._keep(one, terms) for one in prepared
+            )
+
+    def _described(self, offer: Offer) -> NamedBlob:
+        name = kept_filename(offer.filename)
+        blob = offer.content.describe(self._media_type_of)
+        return NamedBlob(name, verified(offer.content, blob, offer.expected))
 
     @contextmanager
-    def _prepared(self, offer: Offer, terms: Terms) -> Iterator[_Prepared]:
-        name = kept_filename(offer.filename)
-        described = offer.content.describe(self._media_type_of)
-        blob = verified(offer.content, described, offer.expected)
-        uploaded = NamedBlob(name, blob)
+    def _prepared(self, offer: Offer, uploaded: NamedBlob, terms: Terms) -> Iterator[_Prepared]:
+        name, blob = uploaded.name, uploaded.blob
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != offer.filename:
             log.append(f"The name {_shown(offer.filename)} was changed to {name!r}.")
@@ -161,6 +177,7 @@ class Ingest:
             findings=tuple(unpacked.findings),
             log=(*steps, *unpacked.log),
             folder=one.offer.folder,
+            idempotency_key=terms.idempotency_key,
         )
         return self._publish.publish(draft, terms.headers)
 

@@ -29,6 +29,7 @@ class Draft:
     findings: tuple[Finding, ...] = ()
     log: tuple[str, ...] = ()
     folder: str = ""
+    idempotency_key: str | None = None
 
 
 class Publish:
@@ -87,6 +88,7 @@ class Publish:
             findings=draft.findings,
             headers=dict(headers),
             folder=draft.folder,
+            idempotency_key=draft.idempotency_key,
         )
 
     def _publish(self, plan: ReplicaPlan, record: Record) -> Record:

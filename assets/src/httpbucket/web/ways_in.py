@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from flask import Blueprint, Response, render_template
 
-from httpbucket.domain.errors import TooLarge
+from httpbucket.domain.errors import InvalidKey, TooLarge
 from httpbucket.domain.template import named_headers
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload_path import UploadPath, safe_folder
@@ -17,6 +17,9 @@ from httpbucket.web.raw_uploads import expected_digests, is_raw, kept_offer, nam
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, receiving
 from httpbucket.web.sent_digests import digests_of_part
+
+#: An Idempotency-Key is kept in records and in the index.
+MOST_KEY_CHARACTERS = 255
 
 
 def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
@@ -90,4 +93,15 @@ def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
         wish=UnpackWish.parse(asked.parameter("Unpack")),
         headers=asked.chosen(ingest.headers),
         is_gone=asked.is_client_gone,
+        idempotency_key=_idempotency_key(asked),
     )
+
+
+def _idempotency_key(asked: BucketRequest) -> str | None:
+    key = asked.parameter("Idempotency-Key").strip()
+    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidKey(
+            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
+            "characters, for example of a UUID."
+        )
+    return key or None
