@@ -18,6 +18,7 @@ from httpbucket.storage.memory import (
     MemoryStaging,
     MemoryTurns,
 )
+from httpbucket.storage.memory_partials import MemoryPartialUploads
 from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
@@ -41,9 +42,10 @@ def memory_stores(
 ) -> Stores:
     """Everything in memory, with parts of one's own where they are given."""
     blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
+    staging = staging or MemoryStaging()
     trees, replicas = BlobTreeStore(blobs), replicas or MemoryReplicas()
     return Stores(
-        staging=staging or MemoryStaging(),
+        staging=staging,
         blobs=blobs,
         trees=trees,
         records=records,
@@ -51,6 +53,7 @@ def memory_stores(
         shelves=MemoryShelves(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
+        partials=MemoryPartialUploads(staging),
         index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
         in_turn=MemoryTurns(),

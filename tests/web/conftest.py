@@ -42,14 +42,7 @@ def site_on(
 ) -> Site:
     """An application on these stores."""
     services = build(settings, stores, now=now)
-    app = create_app(
-        settings,
-        ingest=services.ingest,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-    )
+    app = create_app(settings, services)
     return Site(settings, stores, app)
 
 

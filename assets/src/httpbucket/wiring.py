@@ -18,15 +18,18 @@ from httpbucket.services.ingest import Ingest
 from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
+from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.resume import Resume
 from httpbucket.services.retry import Retries
 from httpbucket.services.search import Search
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
     Index,
+    PartialUploads,
     Records,
     Replicas,
     Shelves,
@@ -39,12 +42,15 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
+
+__all__ = ["Services", "Stores", "build", "open_local"]
 
 
 @dataclass(frozen=True)
@@ -57,24 +63,12 @@ class Stores:
     records: Records
     replicas: Replicas
     shelves: Shelves
+    partials: PartialUploads
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the product does. ``index_gap`` is set when the index may lack a record."""
-
-    ingest: Ingest
-    lookup: Lookup
-    browse: Browse
-    pack: Pack
-    searching: Search
-    reindex: Reindex
-    index_gap: threading.Event
 
 
 def open_local(
@@ -101,6 +95,7 @@ def open_local(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
         shelves=LocalShelves(layout),
+        partials=LocalPartialUploads(layout, disk, staging),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
         in_turn=lambda name: in_turn(layout.locks, name),
@@ -145,6 +140,14 @@ def build(
     )
     return Services(
         ingest=ingest,
+        resume=Resume(
+            partials=stores.partials,
+            ingest=ingest,
+            digests=settings.digests,
+            max_content_length=settings.max_content_length,
+            partial_seconds=settings.partial_seconds,
+            random_bits=random_bits,
+        ),
         lookup=lookup,
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 
 from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
-from httpbucket.services.browse import Browse
-from httpbucket.services.ingest import Ingest
-from httpbucket.services.lookup import Lookup
-from httpbucket.services.pack import Pack
-from httpbucket.services.search import Search
+from httpbucket.services.product import Services
 from httpbucket.services.view import text_line, text_lines
-from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads, ways_in
+from httpbucket.web import blobs, checksums, errors, search, server, shelves, tus, uploads, ways_in
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
@@ -33,48 +30,50 @@ class BucketApp(Flask):
     request_class = BucketRequest
 
 
-def create_app(
-    settings: Settings,
-    *,
-    ingest: Ingest,
-    lookup: Lookup,
-    browse: Browse,
-    pack: Pack,
-    searching: Search,
-) -> Flask:
+def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    present = Presenter(settings)
-    sender = ContentSender(cors=settings.content_cors)
-    directories = Directories(browse=browse, pack=pack)
-    app.register_blueprint(server.blueprint(search=searching, present=present))
-    app.register_blueprint(search.blueprint(search=searching, present=present))
-    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present)))
-    app.register_blueprint(uploads.blueprint(browse=browse, present=present))
-    checksum_type = settings.checksum_type
-    app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
-    app.register_blueprint(
-        blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
-    )
-    pages = FilePages(browse=browse)
-    app.register_blueprint(
-        shelves.blueprint(browse=browse, directories=directories, pages=pages, sender=sender)
-    )
+    for routes in _blueprints(settings, services):
+        app.register_blueprint(routes)
     errors.register(app)
     app.before_request(refuse_other_sites)
     app.after_request(_protect)
     app.after_request(checksums.without_body)
+    _add_filters(app)
+    return app
+
+
+def _blueprints(settings: Settings, services: Services) -> Iterator[Blueprint]:
+    """The routes, a blueprint for each subject."""
+    present, checksum_type = Presenter(settings), settings.checksum_type
+    browse, lookup = services.browse, services.lookup
+    sender = ContentSender(cors=settings.content_cors)
+    yield server.blueprint(search=services.searching, present=present)
+    yield search.blueprint(search=services.searching, present=present)
+    yield ways_in.blueprint(ingest=services.ingest, receipts=Receipts(present))
+    yield tus.blueprint(resume=services.resume, present=present)
+    yield uploads.blueprint(browse=browse, present=present)
+    yield checksums.blueprint(lookup=lookup, checksum_type=checksum_type)
+    yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
+    yield shelves.blueprint(
+        browse=browse,
+        directories=Directories(browse=browse, pack=services.pack),
+        pages=FilePages(browse=browse),
+        sender=sender,
+    )
+
+
+def _add_filters(app: Flask) -> None:
     app.add_template_filter(show_size, "size")
     app.add_template_filter(_show_moment, "moment")
     app.add_template_filter(_count_of, "count_of")
     app.add_template_filter(text_line, "seen")
     app.add_template_filter(text_lines, "terminal")
     app.add_template_test(is_viewable_blob, "viewable")
-    return app
 
 
 def _protect(response: Response) -> Response:

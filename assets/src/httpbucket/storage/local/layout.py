@@ -14,7 +14,8 @@
     ├── replica/…                        further names for kept content, by the templates
     └── private/                         0700: never exported, never served
         ├── staging/<process>/             what is on its way in; locked while the process lives
-        ├── redo/  locks/  partial/  quarantine/
+        ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
+        ├── redo/  locks/  quarantine/
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
 
@@ -76,6 +77,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def partial_uploads(self) -> Path:
+        return self.private / "partial" / "tus"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
 
@@ -89,7 +94,7 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "redo", "locks", "partial", "quarantine")
+        names = ("staging", "redo", "locks", "partial", "partial/tus", "quarantine")
         return (self.private, *(self.private / name for name in names))
 
     def blob(self, digest: Digest) -> Path:

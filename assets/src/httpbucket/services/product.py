@@ -1,0 +1,28 @@
+"""All services together, as wiring builds them and the ways to reach them are given them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from httpbucket.services.browse import Browse
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.lookup import Lookup
+from httpbucket.services.pack import Pack
+from httpbucket.services.reindex import Reindex
+from httpbucket.services.resume import Resume
+from httpbucket.services.search import Search
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the product does. ``index_gap`` is set when the index may lack a record."""
+
+    ingest: Ingest
+    resume: Resume
+    lookup: Lookup
+    browse: Browse
+    pack: Pack
+    searching: Search
+    reindex: Reindex
+    index_gap: threading.Event
