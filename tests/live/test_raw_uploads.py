@@ -275,3 +275,11 @@ def assert_next_request_works(wire: Wire) -> None:
 
 def assert_next_upload_works(server: LiveServer) -> None:
     assert server.request("PUT", "/upload/next", b"next").status == 200
+
+
+@pytest.mark.parametrize("edge", [64 * 1024, 256 * 1024, 500_000, MIB])
+def test_a_body_of_any_size_arrives_whole(server: LiveServer, edge: int) -> None:
+    for size in (edge - 1, edge, edge + 1):
+        content = (CONTENT * (size // len(CONTENT) + 1))[:size]
+        answer = server.request("PUT", f"/upload/{size}.bin", content)
+        assert answer.json["upload"]["digests"]["sha256"] == digest(content)
