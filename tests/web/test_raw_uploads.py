@@ -58,6 +58,7 @@ class TestNames:
             ("/upload/.upload.json", "_.upload.json"),
             ("/upload/.hidden/x", "_.hidden/x"),
             ("/upload/SHA256SUMS", "SHA256SUMS"),
+            ("/upload/a%0Ab/c%0A.txt", "a_b/c_.txt"),
         ],
     )
     def test_slashes_keep_folders(self, client: FlaskClient, path: str, file: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.routing import PathConverter
+
 from httpbucket.domain.digest import Digest, read_question
 from httpbucket.domain.errors import EmptyFilename, InvalidDigest, MissingFile
 from httpbucket.domain.sent_digest import checksum, distinct
@@ -20,6 +23,17 @@ _PIECE = 256 * 1024
 _MOST_FORM_BYTES = 64 * 1024
 
 _DEPLOY = "X-Checksum-Deploy"
+
+
+class _AnyPath(PathConverter):
+    """A path whose names may hold line breaks too, as the names of files may."""
+
+    regex = r"[^/](?s:.)*?"
+
+
+def know_any_path(state: BlueprintSetupState) -> None:
+    """Let routes say ``<any_path:name>``."""
+    state.app.url_map.converters["any_path"] = _AnyPath
 
 
 def is_raw(asked: BucketRequest, name: str) -> bool:

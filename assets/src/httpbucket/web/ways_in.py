@@ -13,7 +13,14 @@ from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload_path import UploadPath, safe_folder
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.web.current import current_request
-from httpbucket.web.raw_uploads import expected_digests, is_raw, kept_offer, nameless, raw_offer
+from httpbucket.web.raw_uploads import (
+    expected_digests,
+    is_raw,
+    kept_offer,
+    know_any_path,
+    nameless,
+    raw_offer,
+)
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, receiving
 from httpbucket.web.sent_digests import digests_of_part
@@ -25,6 +32,7 @@ MOST_KEY_CHARACTERS = 255
 def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
     """The routes by which files come."""
     routes = Blueprint("ways_in", __name__)
+    routes.record_once(know_any_path)
 
     @routes.get("/upload")
     def form() -> str:
@@ -44,7 +52,7 @@ def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
 
     @routes.put("/upload", merge_slashes=False)
     @routes.route("/upload/", methods=["PUT", "POST"], merge_slashes=False)
-    @routes.route("/upload/<path:name>", methods=["PUT", "POST"], merge_slashes=False)
+    @routes.route("/upload/<any_path:name>", methods=["PUT", "POST"], merge_slashes=False)
     def upload_as(name: str = "") -> Response:
         return keep(name)
 
