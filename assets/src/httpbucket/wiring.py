@@ -16,6 +16,7 @@ from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pace import Pace
@@ -26,6 +27,7 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
+from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
@@ -134,12 +136,15 @@ def build(
         random_bits=random_bits,
         on_index_gap=index_gap.set,
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
         unpack=_unpack(settings, stores, media_type_of),
         publish=publish,
+        retries=Retries(stores.index, stores.records, stores.in_turn, now),
+        kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
@@ -147,11 +152,9 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
-    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     return Services(
         ingest=ingest,
-        lookup=lookup,
         ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
         resume=Resume(
             partials=stores.partials,
@@ -161,6 +164,7 @@ def build(
             partial_seconds=settings.partial_seconds,
             random_bits=random_bits,
         ),
+        lookup=lookup,
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
