@@ -1,6 +1,6 @@
 """The contract of `Index`, in memory and in SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,11 +26,16 @@ COLLIDING = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+INDEXES: dict[str, Callable[[Path], Index]] = {
+    "memory": lambda path: MemoryIndex(),
+    "sqlite": SqliteIndex,
+    "sqlite-without-log": lambda path: SqliteIndex(path, write_ahead_log=False),
+}
+
+
+@pytest.fixture(params=INDEXES)
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    index: Index = (
-        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
-    )
+    index = INDEXES[request.param](tmp_path / "index.sqlite3")
     index.prepare()
     yield index
     index.close()

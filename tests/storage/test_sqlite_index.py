@@ -42,6 +42,10 @@ def add_to(path: Path, first: int, count: int) -> None:
     add_many(SqliteIndex(path), first, count)
 
 
+def add_without_log(path: Path, first: int, count: int) -> None:
+    add_many(SqliteIndex(path, write_ahead_log=False), first, count)
+
+
 def assert_works(index: SqliteIndex) -> None:
     index.add(record_of(ONE), None)
     assert index.find(ONE.sha256) == (ONE.sha256,)
@@ -53,6 +57,27 @@ class TestSharing:
         with closing(SqliteIndex(path)) as index:
             assert sum(index.has_upload(upload_id(number)) for number in range(1600)) == 1600
         assert integrity(path) == "ok"
+
+    def test_eight_processes_write_without_a_write_ahead_log(self, path: Path) -> None:
+        in_children([partial(add_without_log, path, first, 40) for first in range(0, 320, 40)])
+        with closing(SqliteIndex(path, write_ahead_log=False)) as index:
+            assert sum(index.has_upload(upload_id(number)) for number in range(320)) == 320
+        assert not path.with_name("index.sqlite3-wal").exists()
+
+    def test_an_index_with_a_log_becomes_one_without(self, index: SqliteIndex, path: Path) -> None:
+        assert_works(index)
+        index.close()
+        with closing(SqliteIndex(path, write_ahead_log=False)) as other:
+            assert other.find(ONE.sha256) == (ONE.sha256,)
+            assert_works(other)
+            assert not path.with_name("index.sqlite3-wal").exists()
+
+    def test_contents_are_counted_once(self, index: SqliteIndex) -> None:
+        assert index.blob_bytes() == 0
+        for number in range(3):
+            index.add(record_of(ONE, number=number), None)
+        index.add(record_of(descriptor(b"four"), number=3), None)
+        assert index.blob_bytes() == 3 + 4
 
     def test_threads_use_one_index(self, index: SqliteIndex, path: Path) -> None:
         threads = [

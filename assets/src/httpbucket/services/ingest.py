@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.errors import ContentVanished, StorageUnavailable
+from httpbucket.domain.errors import BucketError, ContentVanished, StorageUnavailable
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
@@ -161,6 +161,11 @@ class Ingest:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
             add_to_index(record, trees=self._trees, index=self._index)
+        except BucketError as error:
+            logger.warning(
+                "Upload %s is kept, but the index did not take it in: %s", record.id, error
+            )
+            self._on_index_gap()
         except Exception:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()

@@ -48,8 +48,12 @@ class StagedFile(Protocol):
 class Staging(Protocol):
     """Where bytes wait until it is known whether they are kept."""
 
-    def create(self) -> StagedFile:
-        """A new, empty staged file. The caller keeps or discards it."""
+    def create(self, *, size: int = 0) -> StagedFile:
+        """A new, empty staged file. The caller keeps or discards it.
+
+        ``size`` bytes are set aside for it, for which `StorageFull` is raised when there is no
+        room; more or fewer may be written.
+        """
         ...
 
     def sweep(self) -> int:

@@ -77,10 +77,15 @@ COMMIT;
 
 
 class SqliteIndex:
-    """The index in the database file at ``path``, made where it is missing."""
+    """The index in the database file at ``path``, made where it is missing.
 
-    def __init__(self, path: Path) -> None:
+    The write-ahead log lets readers go on while another writes. It does not work on NFS
+    (https://www.sqlite.org/wal.html); without it a rollback journal is used, and readers wait.
+    """
+
+    def __init__(self, path: Path, *, write_ahead_log: bool = True) -> None:
         self._path = path
+        self._journal = "WAL" if write_ahead_log else "TRUNCATE"
         self._local = threading.local()
 
     def prepare(self) -> None:
@@ -167,6 +172,10 @@ class SqliteIndex:
             with closing(rows):
                 return chosen(rows, limit)
 
+    def blob_bytes(self) -> int:
+        """The bytes of all contents that uploads name, each counted once; reads the whole table."""
+        return int(self._rows("SELECT coalesce(sum(size), 0) FROM blob")[0][0])
+
     def is_complete(self) -> bool:
         return self._state("complete") == "1"
 
@@ -230,16 +239,16 @@ class SqliteIndex:
 
     def _connection(self) -> sqlite3.Connection:
         if getattr(self._local, "process", None) != os.getpid():
-            self._local.connection = _connect(self._path)
+            self._local.connection = _connect(self._path, self._journal)
             self._local.process = os.getpid()
         connection: sqlite3.Connection = self._local.connection
         return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, journal: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
-        _use_write_ahead_log(connection)
+        _use_journal(connection, journal)
         connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -253,12 +262,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def _use_journal(connection: sqlite3.Connection, mode: str) -> None:
     """Waits by itself: SQLite does not, when two connections change the journal of a new file."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_mode = {mode}")
             return
         except sqlite3.OperationalError as error:
             if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from http import HTTPStatus
 
@@ -10,8 +11,12 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 
 from httpbucket.domain import errors, unpacking
 from httpbucket.web.current import current_request
+from httpbucket.web.seldom import SeldomLog
 
 logger = logging.getLogger(__name__)
+seldom = SeldomLog(logger)
+
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
@@ -68,7 +73,10 @@ def register(app: Flask) -> None:
 
 def _refused(error: errors.BucketError) -> Response:
     status = status_of(type(error))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _RETRY_AFTER:
+        # What ends by itself or by an operator's hand, and meanwhile meets every request.
+        seldom.warning(f"Answered {status:d}: {error}")
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("Answered %d: %s", status, error, exc_info=error.__cause__)
     return _answer(status, str(error), error.problem, error.detail)
 
@@ -99,6 +107,8 @@ def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
+        return _refused(errors.StorageUnavailable("The server has too many files open for now."))
     logger.error("Unexpected", exc_info=error)
     return _refused_by_http(
         InternalServerError("Something went wrong in the server; its log tells what.")

@@ -136,7 +136,7 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
     Refuses what can be refused before the body is read: a coding that would be stored as it
-    stands (RFC 9110, 8.4), and a length over the limit.
+    stands (RFC 9110, 8.4), a length over the limit, and one for which there is no room.
     """
     for header in ("Content-Encoding", "Transfer-Encoding"):
         coding = request.headers.get(header, "identity").strip().lower()
@@ -147,6 +147,7 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     request.act = act = ingest.begin()
     try:
         act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
+        act.reserve(request.content_length or 0)
         yield
     finally:
         act.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
@@ -22,23 +23,55 @@ from httpbucket.storage.local.layout import (
 )
 from httpbucket.storage.local.staging import claim_directory
 
+logger = logging.getLogger(__name__)
+
+#: What is over some day, and keeps nobody from reading meanwhile.
+_CAN_BE_READ = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+
 
 def open_store(layout: Layout, disk: Disk) -> None:
     """Make the store where there is none; check it where there is one.
 
     Raises `UnusableStore` with one sentence that says what to do: for a foreign or newer store, a
-    path that is no directory or cannot be written, and blobs that cannot be linked.
+    path that is no directory or cannot be written, several file systems, and blobs that cannot be
+    synced or linked. A store that is only full or read-only for now is told in the log: what it
+    holds can be read, and uploads are refused until it has room and can be written again.
     """
     try:
         _make_root(layout.root, disk)
         _check_marker(layout)
         _make_directories(layout, disk)
+        _check_one_file_system(layout)
         _make_empty_blob(layout, disk)
         with _aside(layout, disk) as aside:
+            _check_syncing(layout, disk, aside)
             _check_linking(layout, disk, aside)
             _write_marker(layout, disk, aside)
     except OSError as error:
-        raise UnusableStore(_sentence(layout.root, error)) from error
+        if error.errno not in _CAN_BE_READ or not _is_whole(layout):
+            raise UnusableStore(_sentence(layout.root, error)) from error
+        reason = os.strerror(error.errno).lower()
+        logger.warning("ARCHIVE_DIR %s takes no uploads for now: %s.", layout.root, reason)
+
+
+def make_place_for_index(path: Path) -> None:
+    """Make the directory of an index outside of the store. Raises `UnusableStore`."""
+    try:
+        path.parent.mkdir(PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise UnusableStore(
+            f"INDEX_PATH {path} cannot be made ({reason}); name a file in a directory that user "
+            f"{os.geteuid()} can write."
+        ) from error
+
+
+def _is_whole(layout: Layout) -> bool:
+    """Whether the store has everything that reading needs."""
+    needed = (layout.marker, *layout.public_directories, *layout.private_directories)
+    return all(path.exists() for path in needed)
 
 
 def _make_root(root: Path, disk: Disk) -> None:
@@ -100,8 +133,34 @@ def _aside(layout: Layout, disk: Disk) -> Iterator[Path]:
         os.close(lock)
 
 
+def _check_one_file_system(layout: Layout) -> None:
+    device = layout.root.stat().st_dev
+    for path in (*layout.public_directories, *layout.private_directories):
+        if path.stat().st_dev != device:
+            raise UnusableStore(
+                f"{path} lies on another file system than ARCHIVE_DIR {layout.root}, and nothing "
+                "can be linked between the two; mount all of it as one."
+            )
+
+
+def _check_syncing(layout: Layout, disk: Disk, aside: Path) -> None:
+    """Sync a file, its directory and the file system, as uploads do."""
+    try:
+        disk.write_new(aside / "synced", b"probe", BLOB_MODE)
+        disk.sync_directory(aside)
+        disk.sync_everything(aside)
+    except OSError as error:
+        if error.errno in _CAN_BE_READ:
+            raise
+        reason = os.strerror(error.errno or 0).lower()
+        raise UnusableStore(
+            f"Nothing can be synced in ARCHIVE_DIR {layout.root} ({reason}); name a directory on a "
+            "local disk, or set FSYNC=off and lose uploads on power loss."
+        ) from error
+
+
 def _check_linking(layout: Layout, disk: Disk, aside: Path) -> None:
-    """Write, sync and link where content will have names; and link a blob that is there."""
+    """Link where content will have names; and link a blob that is there."""
     probe = aside / "probe"
     disk.write_new(probe, b"probe", BLOB_MODE)
     for directory in layout.public_directories:
