@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.storage import sqlite_index
 from httpbucket.storage.sqlite_index import SqliteIndex
 from tests.examples import descriptor, record_of, upload_id
 from tests.processes import in_child, in_children
@@ -71,6 +72,21 @@ class TestSharing:
             assert other.find(ONE.sha256) == (ONE.sha256,)
             assert_works(other)
             assert not path.with_name("index.sqlite3-wal").exists()
+
+    def test_an_upload_that_a_locked_index_did_not_take_in_is_not_denied_by_anybody(
+        self, index: SqliteIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_index, "BUSY_SECONDS", 0.05)
+        index.mark_complete(agreed_day="")
+        with closing(sqlite3.connect(path, isolation_level=None)) as foreign:
+            foreign.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(IndexNotReady):
+                index.add(record_of(ONE), None)
+            assert in_child(lambda: SqliteIndex(path).is_complete()) is False
+            foreign.execute("ROLLBACK")
+        assert index.is_complete() is False
+        index.mark_complete(agreed_day="")
+        assert index.is_complete() is True
 
     def test_contents_are_counted_once(self, index: SqliteIndex) -> None:
         assert index.blob_bytes() == 0

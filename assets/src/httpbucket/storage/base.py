@@ -303,7 +303,10 @@ class Index(Protocol):
         ...
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
-        """Take in an upload, with its tree's manifest if it has one. May be repeated."""
+        """Take in an upload, with its tree's manifest if it has one. May be repeated.
+
+        When it raises `IndexNotReady`, the index is not complete from then on, for any process.
+        """
         ...
 
     def has_upload(self, upload: UploadId) -> bool:

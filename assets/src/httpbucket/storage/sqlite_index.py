@@ -43,6 +43,9 @@ CHECK_SECONDS = 0.3
 # A file beside the index, which tells the next start that it was found to be damaged.
 _DAMAGED = ".damaged"
 
+# Another, which says that an upload was not taken in.
+_GAP = ".gap"
+
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS blob (
@@ -112,6 +115,15 @@ class SqliteIndex:
         logger.warning("The index cannot be used (%s); it is moved to %s.", reason, aside.name)
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
+        try:
+            self._add(record, manifest)
+        except IndexNotReady:
+            # A file, because the database may be locked or full; every process sees it at once.
+            with suppress(OSError):
+                self._beside(_GAP).touch(INDEX_MODE)
+            raise
+
+    def _add(self, record: Record, manifest: Manifest | None) -> None:
         with self._writing() as connection:
             for named in record.named_blobs():
                 _add_blob(connection, named)
@@ -177,12 +189,14 @@ class SqliteIndex:
         return int(self._rows("SELECT coalesce(sum(size), 0) FROM blob")[0][0])
 
     def is_complete(self) -> bool:
-        return self._state("complete") == "1"
+        return self._state("complete") == "1" and not self._beside(_GAP).exists()
 
     def agreed_day(self) -> str:
         return self._state("agreed_day")
 
     def mark_complete(self, *, agreed_day: str) -> None:
+        with self._told_as_not_ready():
+            self._beside(_GAP).unlink(missing_ok=True)
         self._set_state({"complete": "1", "agreed_day": agreed_day})
 
     def mark_incomplete(self) -> None:
