@@ -147,6 +147,16 @@ def test_a_disk_that_fails_for_good_acknowledges_nothing(tmp_path: Path) -> None
     backend.stores.index.close()
 
 
+def test_a_staged_file_that_cannot_be_read_is_told_as_unavailable(root: Path) -> None:
+    stores = local_backend(root, unnamed=False).stores
+    staged = stage(stores.staging, CONTENT)
+    (path,) = Layout(root).staging.glob("*/*")
+    path.unlink()
+    with pytest.raises(StorageUnavailable):
+        staged.open()
+    staged.discard()
+
+
 def test_running_out_of_descriptors_refuses_the_upload_whole(tmp_path: Path) -> None:
     outcomes = [
         in_child(partial(outcome_with_descriptors, tmp_path / str(spare), spare))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template
@@ -16,7 +17,8 @@ from httpbucket.web.seldom import SeldomLog
 logger = logging.getLogger(__name__)
 seldom = SeldomLog(logger)
 
-_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
+#: What the system may say wherever a file is read or made; beyond the ports, in a template's say.
+_UNAVAILABLE = {errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.ESTALE}
 
 STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
@@ -107,8 +109,9 @@ def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:
-    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
-        return _refused(errors.StorageUnavailable("The server has too many files open for now."))
+    if isinstance(error, OSError) and error.errno in _UNAVAILABLE:
+        reason = os.strerror(error.errno).lower()
+        return _refused(errors.StorageUnavailable(f"The server cannot do this now: {reason}."))
     logger.error("Unexpected", exc_info=error)
     return _refused_by_http(
         InternalServerError("Something went wrong in the server; its log tells what.")

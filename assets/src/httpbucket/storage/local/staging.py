@@ -50,7 +50,8 @@ class LocalStagedFile:
 
     def open(self) -> BinaryIO:
         path = self._path or Path(f"/proc/self/fd/{self._descriptor}")
-        return path.open("rb")
+        with told_as_refusals():
+            return path.open("rb")
 
     def seal(self) -> None:
         """Make the bytes last, and the mode that of a blob."""
