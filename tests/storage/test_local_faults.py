@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import secrets
 import shutil
 from contextlib import suppress
 from functools import partial
@@ -202,6 +203,19 @@ def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Pat
         with pytest.raises(StorageUnavailable):
             staging.create()
         assert others.read() == "1\n"
+
+
+def test_two_staged_files_of_one_name_are_never_mixed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = local_backend(root, unnamed=False).stores.staging
+    first = stage(staging, b"first")
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(Layout(root).staging.glob("*/*")).name)
+    with pytest.raises(StorageUnavailable):
+        staging.create()
+    with first.open() as reader:
+        assert reader.read() == b"first"
+    first.discard()
 
 
 class _Overtaken(Disk):

@@ -184,6 +184,37 @@ class TestFilesThatAreNoIndex:
         assert index.is_complete() is False
         assert_works(index)
 
+    def test_after_damage_a_spare_index_is_used_by_every_process(
+        self, index: SqliteIndex, path: Path
+    ) -> None:
+        add_many(index, 0, 300)
+        index.mark_complete(agreed_day="2026/11/19")
+        damage(path)
+        with pytest.raises(IndexNotReady):
+            add_many(index, 300, 300)
+        assert index.is_complete() is False
+        assert index.agreed_day() == ""
+        assert_works(index)
+        index.mark_complete(agreed_day="2026/11/19")
+        with closing(SqliteIndex(path)) as other:
+            assert in_child(lambda: SqliteIndex(path).find(ONE.sha256)) == (ONE.sha256,)
+            assert other.is_complete() is True
+
+    def test_a_start_after_damage_begins_with_a_new_index(
+        self, index: SqliteIndex, path: Path
+    ) -> None:
+        add_many(index, 0, 300)
+        damage(path)
+        with pytest.raises(IndexNotReady):
+            add_many(index, 300, 300)
+        assert_works(index)
+        index.prepare()
+        assert index.find(ONE.sha256) == ()
+        assert_works(index)
+        left = {each.name for each in path.parent.iterdir()} - {path.with_suffix(".sqlite3").name}
+        assert "index.sqlite3.unusable" in left
+        assert [name for name in left if "spare" in name or "damaged" in name] == []
+
     def test_damage_found_while_serving_is_mended_by_the_next_start(
         self, index: SqliteIndex, path: Path
     ) -> None:

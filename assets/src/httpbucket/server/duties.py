@@ -12,7 +12,7 @@ from httpbucket.wiring import Services, Stores
 logger = logging.getLogger(__name__)
 
 #: How often a process that has nothing to do looks whether the index became incomplete.
-LOOK_SECONDS = 60
+LOOK_SECONDS = 10
 RETRY_SECONDS = 2
 
 

@@ -40,8 +40,11 @@ BUSY_SECONDS = 20
 #: How long a start looks for damage. A gigabyte takes several seconds.
 CHECK_SECONDS = 0.3
 
-# A file beside the index, which tells the next start that it was found to be damaged.
+# A file beside the index, which tells every process that it was found to be damaged.
 _DAMAGED = ".damaged"
+
+# The index that is used from then on; the next start makes one under the usual name.
+_SPARE = ".spare"
 
 # Another, which says that an upload was not taken in.
 _GAP = ".gap"
@@ -88,10 +91,16 @@ class SqliteIndex:
 
     def __init__(self, path: Path, *, write_ahead_log: bool = True) -> None:
         self._path = path
+        self._damaged = self._beside(_DAMAGED)
+        self._damaged_text = str(self._damaged)
         self._journal = "WAL" if write_ahead_log else "TRUNCATE"
         self._local = threading.local()
 
     def prepare(self) -> None:
+        self.close()
+        if self._damaged.exists():
+            with self._told_as_not_ready():
+                self._move_aside("damage was met while serving")
         try:
             with self._told_as_not_ready():
                 _check(self._connection())
@@ -101,17 +110,15 @@ class SqliteIndex:
             self.close()
             with self._told_as_not_ready():
                 self._move_aside(error)
-        else:
-            if self._damaged.exists():
-                self.close()
-                with self._told_as_not_ready():
-                    self._move_aside("damage was met while serving")
 
     def _move_aside(self, reason: object) -> None:
         aside = self._beside(".unusable")
-        self._path.replace(aside)
-        for suffix in ("-wal", "-shm", _DAMAGED):
+        with suppress(FileNotFoundError):
+            self._path.replace(aside)
+        for suffix in ("-wal", "-shm", *(f"{_SPARE}{one}" for one in ("", "-wal", "-shm"))):
             self._beside(suffix).unlink(missing_ok=True)
+        # Last: until then the files above are nobody's.
+        self._damaged.unlink(missing_ok=True)
         logger.warning("The index cannot be used (%s); it is moved to %s.", reason, aside.name)
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
@@ -244,17 +251,24 @@ class SqliteIndex:
             reason = os.strerror(error.errno or 0).lower()
             raise IndexNotReady(f"The index cannot answer now ({reason}).") from error
 
-    @property
-    def _damaged(self) -> Path:
-        return self._beside(_DAMAGED)
-
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(self._path.name + suffix)
 
     def _connection(self) -> sqlite3.Connection:
+        """This thread's connection, to the spare index once the usual one is damaged.
+
+        Whoever wrote to that in the same moment had published the record before, so that those who
+        fill the spare one, which they do after it was marked, find the record on the disk.
+        """
+        # os.path takes text; a Path would cost twice as much, for every question.
+        is_damaged = os.path.exists(self._damaged_text)  # noqa: PTH110
+        path = self._beside(_SPARE) if is_damaged else self._path
+        if getattr(self._local, "process", None) == os.getpid() and self._local.path != path:
+            with suppress(sqlite3.Error):
+                self.close()
         if getattr(self._local, "process", None) != os.getpid():
-            self._local.connection = _connect(self._path, self._journal)
-            self._local.process = os.getpid()
+            self._local.connection = _connect(path, self._journal)
+            self._local.process, self._local.path = os.getpid(), path
         connection: sqlite3.Connection = self._local.connection
         return connection
 
