@@ -158,6 +158,22 @@ def test_a_staged_file_that_cannot_be_read_is_told_as_unavailable(root: Path) ->
     staged.discard()
 
 
+def test_records_that_cannot_be_listed_are_told_as_unavailable(tmp_path: Path) -> None:
+    """Not as none: the index would be called complete."""
+
+    def listing() -> str:
+        records = local_backend(tmp_path).stores.records
+        highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+        fill_gaps_below(highest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, highest + 100))
+        try:
+            return f"listed {list(records.ids())}"
+        except StorageUnavailable as error:
+            return str(error)
+
+    assert in_child(listing) == "The store cannot be used now: too many open files."
+
+
 def test_running_out_of_descriptors_refuses_the_upload_whole(tmp_path: Path) -> None:
     outcomes = [
         in_child(partial(outcome_with_descriptors, tmp_path / str(spare), spare))

@@ -19,7 +19,7 @@ _KEEP_SIZE = 1
 
 
 @contextmanager
-def told_as_refusals(*, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Turn what the system says of a full or unusable disk into the refusals of the ports.
 
     An error ``but`` is an answer to the caller and passes.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,12 +20,15 @@ from httpbucket.storage.local.layout import (
     PUBLIC_DIRECTORY_MODE,
     Layout,
 )
+from httpbucket.storage.local.probing import (
+    PASSING,
+    check_linking,
+    check_one_file_system,
+    check_syncing,
+)
 from httpbucket.storage.local.staging import claim_directory
 
 logger = logging.getLogger(__name__)
-
-#: What is over some day, and keeps nobody from reading meanwhile.
-_CAN_BE_READ = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 
 
 def open_store(layout: Layout, disk: Disk) -> None:
@@ -41,14 +43,14 @@ def open_store(layout: Layout, disk: Disk) -> None:
         _make_root(layout.root, disk)
         _check_marker(layout)
         _make_directories(layout, disk)
-        _check_one_file_system(layout)
+        check_one_file_system(layout)
         _make_empty_blob(layout, disk)
         with _aside(layout, disk) as aside:
-            _check_syncing(layout, disk, aside)
-            _check_linking(layout, disk, aside)
+            check_syncing(layout, disk, aside)
+            check_linking(layout, disk, aside)
             _write_marker(layout, disk, aside)
     except OSError as error:
-        if error.errno not in _CAN_BE_READ or not _is_whole(layout):
+        if error.errno not in PASSING or not _is_whole(layout):
             raise UnusableStore(_sentence(layout.root, error)) from error
         reason = os.strerror(error.errno).lower()
         logger.warning("ARCHIVE_DIR %s takes no uploads for now: %s.", layout.root, reason)
@@ -133,47 +135,6 @@ def _aside(layout: Layout, disk: Disk) -> Iterator[Path]:
         os.close(lock)
 
 
-def _check_one_file_system(layout: Layout) -> None:
-    device = layout.root.stat().st_dev
-    for path in (*layout.public_directories, *layout.private_directories):
-        if path.stat().st_dev != device:
-            raise UnusableStore(
-                f"{path} lies on another file system than ARCHIVE_DIR {layout.root}, and nothing "
-                "can be linked between the two; mount all of it as one."
-            )
-
-
-def _check_syncing(layout: Layout, disk: Disk, aside: Path) -> None:
-    """Sync a file, its directory and the file system, as uploads do."""
-    try:
-        disk.write_new(aside / "synced", b"probe", BLOB_MODE)
-        disk.sync_directory(aside)
-        disk.sync_everything(aside)
-    except OSError as error:
-        if error.errno in _CAN_BE_READ:
-            raise
-        reason = os.strerror(error.errno or 0).lower()
-        raise UnusableStore(
-            f"Nothing can be synced in ARCHIVE_DIR {layout.root} ({reason}); name a directory on a "
-            "local disk, or set FSYNC=off and lose uploads on power loss."
-        ) from error
-
-
-def _check_linking(layout: Layout, disk: Disk, aside: Path) -> None:
-    """Link where content will have names; and link a blob that is there."""
-    probe = aside / "probe"
-    disk.write_new(probe, b"probe", BLOB_MODE)
-    for directory in layout.public_directories:
-        twin = directory / f"probe-{secrets.token_hex(8)}"
-        try:
-            disk.link(probe, twin)
-        finally:
-            twin.unlink(missing_ok=True)
-    kept = next(layout.blobs.glob("??/??/*"), None)
-    if kept is not None:
-        _link_kept(layout, disk, kept, aside / "kept")
-
-
 def _make_empty_blob(layout: Layout, disk: Disk) -> None:
     """The empty content is always kept: its names are files of their own, never links to it."""
     path = layout.blob(EMPTY)
@@ -181,21 +142,6 @@ def _make_empty_blob(layout: Layout, disk: Disk) -> None:
     with suppress(FileExistsError):
         disk.write_new(path, b"", BLOB_MODE)
         disk.sync_directory(path.parent)
-
-
-def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:
-    try:
-        disk.link(kept, probe)
-    except PermissionError as error:
-        owner = kept.stat().st_uid
-        raise UnusableStore(
-            f"The blobs in ARCHIVE_DIR {layout.root} belong to user {owner} and cannot be linked "
-            f"by user {os.geteuid()} (fs.protected_hardlinks); start the server as user {owner}, "
-            "or give the store to this user with chown -R."
-        ) from error
-    except OSError as error:
-        if error.errno != errno.EMLINK:
-            raise
 
 
 def _write_marker(layout: Layout, disk: Disk, aside: Path) -> None:
