@@ -51,6 +51,12 @@ class Room:
 
     def require(self, size: int = 0) -> None:
         """Raise `StorageFull` unless ``size`` bytes more may be written now."""
+        self._check(size, self._used())
+
+    def _used(self) -> int | None:
+        return None if self._max_store_bytes is None else self._used_bytes()
+
+    def _check(self, size: int, used: int | None) -> None:
         free_bytes, free_inodes = _free(self._path)
         if free_bytes - self._counted - size < self._min_free_bytes:
             raise StorageFull(
@@ -60,15 +66,10 @@ class Room:
             raise StorageFull(
                 "The disk has no room for more files; MIN_FREE_INODES are to stay free."
             )
-        self._require_within_quota(size)
-
-    def _require_within_quota(self, size: int) -> None:
-        if self._max_store_bytes is None:
-            return
-        used = self._used_bytes()
-        if used is not None and used + self._coming + size > self._max_store_bytes:
+        quota = self._max_store_bytes
+        if quota is not None and used is not None and used + self._coming + size > quota:
             raise StorageFull(
-                f"The store may hold {self._max_store_bytes} bytes (MAX_STORE_BYTES), "
+                f"The store may hold {quota} bytes (MAX_STORE_BYTES), "
                 "and has no room for this upload."
             )
 
@@ -77,8 +78,10 @@ class Room:
 
         Raises `StorageFull`, and what ``allocate`` raises.
         """
+        # Counting may take a while; nobody else is to wait for it.
+        used = self._used()
         with self._lock:
-            self.require(size)
+            self._check(size, used)
             counted = 0 if size >= ALLOCATE_FROM and allocate(size) else size
             self._counted += counted
             self._coming += size
