@@ -28,7 +28,9 @@ FAILING = (
     *("write", "pwrite64", "fsync", "fdatasync", "syncfs", "fchmod", "ftruncate", "fallocate"),
 )
 
+#: What the system says, and how it is answered.
 ERRORS = {"EIO": 503, "ENOSPC": 507}
+ANSWERS = ERRORS | {"EDQUOT": 507, "EROFS": 503, "EMFILE": 503}
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,21 @@ def run(bench: Bench, attempts: list[Attempt], error: str) -> Counter[int]:
     return statuses
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_calls_of_every_name_may_fail(servers: ServerFactory, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        *((kind, "EIO") for kind in KINDS),
+        *(("plain", error) for error in ANSWERS if error != "EIO"),
+    ],
+)
+def test_calls_of_every_name_may_fail(servers: ServerFactory, kind: str, error: str) -> None:
     bench = Bench(servers)
     every = list(bench.attempts(kind))
     # The first and the last of each name, and some in between.
     last = Counter(attempt.call for attempt in every)
     chosen = [one for one in every if one.number in {1, last[one.call] // 2, last[one.call]}]
-    statuses = run(bench, chosen, "EIO")
-    assert set(statuses) == {200, 503}
+    statuses = run(bench, chosen, error)
+    assert set(statuses) == {200, ANSWERS[error]}
 
 
 @pytest.mark.long
