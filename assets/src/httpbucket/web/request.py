@@ -218,6 +218,7 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     act.compute(digest.algorithm for digest in expected)
     try:
         act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
+        act.reserve(request.content_length or 0)
         yield
     finally:
         act.close()
