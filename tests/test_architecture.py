@@ -120,7 +120,7 @@ def test_the_package_itself_imports_nothing() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "storage").glob("*.py")), ids=name_of)
 def test_backends_do_not_know_each_other(path: Path) -> None:
     """Except for `storage.base`, and the parts that several backends are made of."""
-    parts = ("base", "trees", "sqlite_search")
+    parts = ("base", "trees", "sqlite_index", "sqlite_search")
     shared = {f"httpbucket.storage.{part}" for part in parts}
     siblings = {name for name in imports(path) if name.startswith("httpbucket.storage.")}
     assert siblings - shared == set()

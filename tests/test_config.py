@@ -41,6 +41,7 @@ GOOD = [
     ("FSYNC", "off", "fsync", False),
     ("FSYNC", "Yes", "fsync", True),
     ("FSYNC", "0", "fsync", False),
+    ("FAST_HEAD", "off", "fast_head", False),
     ("BODY_IDLE_SECONDS", "5", "body_idle_seconds", 5),
     ("UNPACK_MAX_BYTES", "1gb", "unpack_max_bytes", 1024**3),
     ("UNPACK_MAX_MEMBERS", "7", "unpack_max_members", 7),

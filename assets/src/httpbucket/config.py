@@ -42,6 +42,8 @@ class Settings:
     threads: int
     # Whether what is acknowledged survives power loss.
     fsync: bool
+    # Whether plain questions for a checksum are answered without a thread of their own.
+    fast_head: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
     # The limits of unpacking an archive file.
@@ -80,6 +82,7 @@ class Settings:
             "workers": reader.read("WEB_CONCURRENCY", "2", _count),
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
+            "fast_head": reader.read("FAST_HEAD", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),

@@ -41,6 +41,7 @@ from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
+from httpbucket.storage.sqlite_quick import QuickIndex
 from httpbucket.storage.trees import BlobTreeStore
 
 
@@ -57,6 +58,8 @@ class Stores:
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Another reader of the same index, for who must not wait; None where ``index`` never does.
+    quick_index: Index | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Services:
 
     ingest: Ingest
     lookup: Lookup
+    quick_lookup: Lookup
     browse: Browse
     pack: Pack
     searching: Search
@@ -98,6 +102,7 @@ def open_local(
         shelves=LocalShelves(layout),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
+        quick_index=QuickIndex(layout.index),
     )
 
 
@@ -133,6 +138,7 @@ def build(
     return Services(
         ingest=ingest,
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
+        quick_lookup=Lookup(blobs=stores.blobs, index=stores.quick_index or stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
