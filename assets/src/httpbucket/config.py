@@ -46,6 +46,10 @@ class Settings:
     fast_head: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
+    # The bytes a second that a client may fall behind by so long.
+    body_min_rate: int
+    # Whether bodies of a known length are read past gunicorn's buffers.
+    fast_bodies: bool
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -84,6 +88,8 @@ class Settings:
             "fsync": reader.read("FSYNC", "on", _switch),
             "fast_head": reader.read("FAST_HEAD", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
+            "body_min_rate": reader.read("BODY_MIN_RATE", "1kb", _size),
+            "fast_bodies": reader.read("FAST_BODIES", "on", _switch),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),

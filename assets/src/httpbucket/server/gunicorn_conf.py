@@ -72,6 +72,7 @@ def post_worker_init(worker: Any) -> None:
 
     if isinstance(worker, PatientWorker):
         worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
+        worker.places = wsgi.places
     if isinstance(worker, QuickWorker) and _settings.fast_head:
         _answer_plain_heads(worker)
     wsgi.duties.start()

@@ -7,6 +7,7 @@ import os
 from httpbucket.config import Settings
 from httpbucket.server.bodies import HonestBodies
 from httpbucket.server.duties import Duties
+from httpbucket.server.places import Places
 from httpbucket.web.app import create_app
 from httpbucket.web.quick_head import QuickHead
 from httpbucket.wiring import build, open_local
@@ -23,5 +24,12 @@ app = create_app(
     pack=services.pack,
     searching=services.searching,
 )
-application = HonestBodies(app, idle_seconds=settings.body_idle_seconds)
+places = Places(settings.threads)
+application = HonestBodies(
+    app,
+    idle_seconds=settings.body_idle_seconds,
+    least_rate=settings.body_min_rate,
+    places=places,
+    straight=settings.fast_bodies,
+)
 quick_head = QuickHead(app, services.quick_lookup, checksum_type=settings.checksum_type)
