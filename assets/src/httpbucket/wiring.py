@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.content.parallel_hashing import Crew
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
@@ -131,6 +132,7 @@ def build(
         now=now,
         random_bits=random_bits,
         on_index_gap=index_gap.set,
+        crew=Crew(),
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from httpbucket.content.parallel_hashing import Crew
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ContentVanished, StorageUnavailable
 from httpbucket.domain.filename import kept_filename
@@ -44,6 +45,7 @@ class Ingest:
         now: Callable[[], datetime],
         random_bits: Callable[[], int],
         on_index_gap: Callable[[], None],
+        crew: Crew | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
@@ -58,6 +60,7 @@ class Ingest:
         self._now = now
         self._random_bits = random_bits
         self._on_index_gap = on_index_gap
+        self._crew = crew
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ class Ingest:
 
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length)
+        return Act(self._staging, self._digests, limit=self._max_content_length, crew=self._crew)
 
     def keep(
         self,
