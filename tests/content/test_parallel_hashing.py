@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from httpbucket.content import crew as crew_module
 from httpbucket.content import parallel_hashing
+from httpbucket.content.crew import Crew
 from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.parallel_hashing import (
     BATCH_BYTES,
     INLINE_BYTES,
     WAITING_BYTES,
-    Crew,
     ParallelHasher,
 )
 from tests.live.server import wait_until
@@ -120,7 +121,7 @@ class TestBounds:
     def test_threads_end_when_there_is_nothing_to_do(
         self, crew: Crew, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(parallel_hashing, "IDLE_SECONDS", 0.01)
+        monkeypatch.setattr(crew_module, "IDLE_SECONDS", 0.01)
         content = fed(crew, 100)
         assert said(content) == expected(PIECE * 100)
         wait_until(lambda: crew.count == 0, seconds=GUARD_SECONDS, what="the threads end")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from httpbucket.config import Settings
+from httpbucket.content.crew import Crew
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
-from httpbucket.content.parallel_hashing import Crew
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest

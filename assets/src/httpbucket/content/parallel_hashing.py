@@ -7,13 +7,11 @@ pieces on and goes on; several digests of one content are computed at once.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 
+from httpbucket.content.crew import Crew
 from httpbucket.content.hashing import ContentHasher
 
 #: Content up to here is hashed by who brings it: below, handing on costs more than it saves.
@@ -24,76 +22,6 @@ BATCH_BYTES = 512 * 1024
 
 #: How many bytes of one content may wait to be hashed; who brings more waits.
 WAITING_BYTES = 1024**2
-
-#: A thread that has nothing to do for so long ends.
-IDLE_SECONDS = 5.0
-
-_Step = Callable[[], bool]
-
-
-class Crew:
-    """Threads that take one step after the other, of whatever there is to do in turn.
-
-    They work for few contents at a time: with as many contents as cores, all cores are busy without
-    them, and each hashes what it has just received with less work.
-    """
-
-    def __init__(self, size: int | None = None) -> None:
-        self._size = size or max(2, os.cpu_count() or 2)
-        self._rooms = self._size // 2
-        self._steps: SimpleQueue[_Step] = SimpleQueue()
-        self._guard = threading.Lock()
-        self.count = 0
-
-    def go_on_with(self, step: _Step) -> None:
-        """Take this step, and again for as long as it returns that there are more."""
-        self._steps.put(step)
-        with self._guard:
-            if self.count < self._size:
-                thread = threading.Thread(target=self._run, name="hashing", daemon=True)
-                with suppress(RuntimeError):
-                    thread.start()
-                    self.count += 1
-            is_empty = self.count == 0
-        if is_empty:
-            # The system allows no more threads.
-            self._work_off()
-
-    def enter(self) -> bool:
-        """Whether there is room for one content more; then `leave` has to follow."""
-        if not self._rooms:
-            return False
-        with self._guard:
-            has_room = self._rooms > 0
-            self._rooms -= has_room
-            return has_room
-
-    def leave(self) -> None:
-        """A content is hashed, or given up."""
-        with self._guard:
-            self._rooms += 1
-
-    def _work_off(self) -> None:
-        with suppress(Empty):
-            while step := self._steps.get_nowait():
-                if step():
-                    self._steps.put(step)
-
-    def _run(self) -> None:
-        while step := self._next():
-            if step():
-                self._steps.put(step)
-            # Nothing of a content is kept alive until the next one.
-            del step
-
-    def _next(self) -> _Step | None:
-        while True:
-            with suppress(Empty):
-                return self._steps.get(timeout=IDLE_SECONDS)
-            with self._guard:
-                if self._steps.empty():
-                    self.count -= 1
-                    return None
 
 
 class ParallelHasher:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from httpbucket.content.parallel_hashing import Crew
+from httpbucket.content.crew import Crew
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ContentVanished, StorageUnavailable
 from httpbucket.domain.filename import kept_filename

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
+from httpbucket.content.crew import Crew
 from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.media_type import HEAD_BYTES
-from httpbucket.content.parallel_hashing import Crew, ParallelHasher
+from httpbucket.content.parallel_hashing import ParallelHasher
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import TooLarge
 from httpbucket.storage.base import StagedFile, Staging
