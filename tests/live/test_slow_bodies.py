@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +137,25 @@ def test_more_stalled_uploads_than_places_end_one_after_the_other(servers: Serve
             wire.send(rest)
         assert [wire.receive_answer().status for wire in wires] == [200] * 8
         assert ask(server, "GET", "/ping").status == 200
+
+
+def test_as_many_uploads_as_places_stay_within_the_memory_promised(
+    servers: ServerFactory,
+) -> None:
+    server = servers.start(WEB_CONCURRENCY="1")
+    server.upload(b"first")
+    idle = peak_memory(server)
+    with ThreadPoolExecutor(16) as pool:
+        contents = [bytes([number]) * (16 * 1024**2) for number in range(16)]
+        assert len(list(pool.map(server.upload, contents))) == 16
+    assert peak_memory(server) - idle < 64 * 1024
+
+
+def peak_memory(server: LiveServer) -> int:
+    """The most that the worker has had, in KiB."""
+    (pid,) = server.workers()
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 @both
