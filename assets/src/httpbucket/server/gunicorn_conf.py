@@ -14,6 +14,7 @@ from typing import Any
 from httpbucket.config import Settings
 from httpbucket.server.plain_head import PlainHead, why_not
 from httpbucket.server.quick_worker import QuickWorker
+from httpbucket.server.tested_gunicorn import untested_version
 from httpbucket.server.worker import PatientWorker
 
 _settings = Settings.from_environ(os.environ)
@@ -73,12 +74,21 @@ def post_worker_init(worker: Any) -> None:
     if isinstance(worker, PatientWorker):
         worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
         worker.places = wsgi.places
+    _tell_of_untested_gunicorn(worker)
     if isinstance(worker, QuickWorker) and _settings.fast_head:
         _answer_plain_heads(worker)
     wsgi.duties.start()
     if worker.age == 1:
         # The first worker looks for all of them. Not the parent: it forks, and has no threads.
         archive_uri.look_in_background(_settings.archive_uri)
+
+
+def _tell_of_untested_gunicorn(worker: Any) -> None:
+    if version := untested_version():
+        worker.log.warning(
+            "gunicorn %s was not tested: bodies are read as it does it, without BODY_MIN_RATE.",
+            version,
+        )
 
 
 def _answer_plain_heads(worker: QuickWorker) -> None:
