@@ -51,6 +51,8 @@ class Settings:
     threads: int
     # Whether what is acknowledged survives power loss.
     fsync: bool
+    # Whether plain questions for a checksum are answered without a thread of their own.
+    fast_head: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
@@ -59,6 +61,10 @@ class Settings:
     partial_seconds: int
     # How much of the disk a scrub may take.
     scrub_bytes_per_second: int
+    # The bytes a second that a client may fall behind by so long.
+    body_min_rate: int
+    # Whether bodies of a known length are read past gunicorn's buffers.
+    fast_bodies: bool
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -105,10 +111,13 @@ class Settings:
             "workers": reader.read("WEB_CONCURRENCY", "2", _count),
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
+            "fast_head": reader.read("FAST_HEAD", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),
             "scrub_bytes_per_second": reader.read("SCRUB_BYTES_PER_SECOND", "20mb", _size),
+            "body_min_rate": reader.read("BODY_MIN_RATE", "1kb", _size),
+            "fast_bodies": reader.read("FAST_BODIES", "on", _switch),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from httpbucket.config import Settings
+from httpbucket.content.crew import Crew
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.domain.errors import StorageFull
@@ -62,6 +63,7 @@ from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
+from httpbucket.storage.sqlite_quick import QuickIndex
 from httpbucket.storage.trees import BlobTreeStore
 
 __all__ = ["Services", "Stores", "build", "open_local"]
@@ -85,6 +87,8 @@ class Stores:
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
+    # Another reader of the same index, for who must not wait; None where ``index`` never does.
+    quick_index: Index | None = None
 
 
 def open_local(
@@ -119,6 +123,7 @@ def open_local(
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
         in_turn=lambda name: in_turn(layout.locks, name),
+        quick_index=QuickIndex(_index_path(settings, layout)),
     )
 
 
@@ -188,14 +193,15 @@ def build(
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
+        crew=Crew(),
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
-    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     return Services(
         ingest=ingest,
-        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
+        ask=_ask(settings, stores, stores.index, now),
+        quick_ask=_ask(settings, stores, stores.quick_index or stores.index, now),
         resume=Resume(
             partials=stores.partials,
             ingest=ingest,
@@ -220,6 +226,15 @@ def build(
         ),
         relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,
+    )
+
+
+def _ask(settings: Settings, stores: Stores, index: Index, now: Callable[[], datetime]) -> Ask:
+    return Ask(
+        lookup=Lookup(blobs=stores.blobs, index=index),
+        blobs=stores.blobs,
+        index=index,
+        leases=Leases(index=index, seconds=settings.lease_seconds, now=now),
     )
 
 

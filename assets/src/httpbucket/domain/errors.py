@@ -188,7 +188,7 @@ class ClientGone(BucketError):
 
 
 class SlowBody(BucketError):
-    """The client sent nothing for too long."""
+    """The client sent too little for too long."""
 
     problem = "slow-body"
 

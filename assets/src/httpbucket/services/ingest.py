@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.filename import kept_filename
@@ -79,6 +80,7 @@ class Ingest:
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
+        crew: Crew | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
@@ -90,6 +92,7 @@ class Ingest:
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
+        self._crew = crew
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -98,7 +101,7 @@ class Ingest:
 
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length)
+        return Act(self._staging, self._digests, limit=self._max_content_length, crew=self._crew)
 
     def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
         """Content that need not be sent, to offer it; as `KeptContents.find`."""
