@@ -41,7 +41,7 @@ class StagedFile(Protocol):
         ...
 
     def discard(self) -> None:
-        """Forget the bytes. May be repeated, and is allowed after the file was kept."""
+        """Forget the bytes; the blob that they became is no longer held. May be repeated."""
         ...
 
 
@@ -63,7 +63,8 @@ class Staging(Protocol):
 class BlobBatch(Protocol):
     """Many contents that become blobs together, so that one sync serves them all.
 
-    Used by one thread. The caller ends with `keep` or `discard`.
+    Used by one thread. The caller ends with `discard`, after `keep` once a record names the blobs:
+    from the moment that a content is taken until then, nobody frees the blob.
     """
 
     def add_bytes(self, content: bytes, digest: Digest) -> None:
@@ -83,7 +84,7 @@ class BlobBatch(Protocol):
         ...
 
     def discard(self) -> None:
-        """Forget what was not kept. May be repeated, and is allowed after `keep`."""
+        """Forget what was not kept, and hold nothing any more. May be repeated."""
         ...
 
 
@@ -98,8 +99,13 @@ class BlobStore(Protocol):
 
         The caller promises that ``digest`` is the SHA-256 of these bytes, that ``staged`` came from
         the staging of the same backend, and that it will not be written again. When this returns,
-        the blob survives power loss, whoever kept it first. The staged file is used up.
+        the blob survives power loss, whoever kept it first. The staged file is used up; until it is
+        discarded, which is when a record names the blob, nobody frees it.
         """
+        ...
+
+    def hold(self, digest: Digest) -> AbstractContextManager[None]:
+        """Meanwhile nobody frees this blob, though nothing names it. Raises `BlobNotFound`."""
         ...
 
     def batch(self) -> BlobBatch:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,11 +26,12 @@ from httpbucket.storage.base import (
 
 
 class MemoryStagedFile:
-    """Bytes on their way in."""
+    """Bytes on their way in; ``pin`` is let go with them."""
 
     def __init__(self, siblings: set[MemoryStagedFile]) -> None:
         self._bytes = bytearray()
         self._siblings = siblings
+        self.pin = ExitStack()
         siblings.add(self)
 
     @property
@@ -45,6 +46,7 @@ class MemoryStagedFile:
 
     def discard(self) -> None:
         self._siblings.discard(self)
+        self.pin.close()
 
 
 class MemoryStaging:
@@ -63,40 +65,67 @@ class MemoryStaging:
 class MemoryBlobBatch:
     """Contents that wait in a dictionary of their own."""
 
-    def __init__(self, blobs: dict[Digest, bytes]) -> None:
-        self._blobs = blobs
+    def __init__(self, store: MemoryBlobStore) -> None:
+        self._store = store
         self._waiting: dict[Digest, bytes] = {}
+        self._pins = ExitStack()
 
     def add_bytes(self, content: bytes, digest: Digest) -> None:
         self._waiting[digest] = content
+        self._pins.enter_context(self._store.pinned(digest))
 
     def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        self._waiting[digest] = _content_of(staged)
+        self.add_bytes(_content_of(staged), digest)
+        staged.discard()
 
     def forget(self, digest: Digest) -> None:
         self._waiting.pop(digest, None)
 
     def keep(self) -> None:
         for digest, content in self._waiting.items():
-            self._blobs.setdefault(digest, content)
+            self._store.put(digest, content)
 
     def discard(self) -> None:
         self._waiting.clear()
+        self._pins.close()
 
 
 class MemoryBlobStore:
-    """Blobs in a dictionary."""
+    """Blobs in a dictionary. What records name it does not know: only what is held."""
 
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {EMPTY: b""}
+        self._pins: Counter[Digest] = Counter()
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
+        assert isinstance(staged, MemoryStagedFile), "a staged file of another backend"
+        staged.pin.enter_context(self.pinned(digest))
+        return self.put(digest, _content_of(staged))
+
+    def put(self, digest: Digest, content: bytes) -> bool:
+        """Make the content a blob; False when it was one."""
         is_new = digest not in self._blobs
-        self._blobs.setdefault(digest, _content_of(staged))
+        self._blobs.setdefault(digest, content)
         return is_new
 
     def batch(self) -> BlobBatch:
-        return MemoryBlobBatch(self._blobs)
+        return MemoryBlobBatch(self)
+
+    @contextmanager
+    def hold(self, digest: Digest) -> Iterator[None]:
+        with self.pinned(digest):
+            if digest not in self._blobs:
+                raise BlobNotFound(f"No blob {digest} is kept.")
+            yield
+
+    @contextmanager
+    def pinned(self, digest: Digest) -> Iterator[None]:
+        """Meanwhile the blob stays, once it is there."""
+        self._pins[digest] += 1
+        try:
+            yield
+        finally:
+            self._pins[digest] -= 1
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
@@ -120,9 +149,7 @@ class MemoryBlobStore:
 
 def _content_of(staged: StagedFile) -> bytes:
     with staged.open() as reader:
-        content = reader.read()
-    staged.discard()
-    return content
+        return reader.read()
 
 
 class MemoryRecords:

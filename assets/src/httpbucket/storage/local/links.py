@@ -12,13 +12,10 @@ from pathlib import Path
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.storage.local.blob_names import TAKES_NO_MORE_NAMES
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.staging import LocalStaging
-
-# ext4 stops at 65,000 names, some network file systems at 177; another user's file may not be
-# linked (fs.protected_hardlinks); and a file system may be put together from several.
-_TAKES_NO_MORE_NAMES = {errno.EMLINK, errno.EPERM, errno.EXDEV}
 
 
 class Linker:
@@ -67,7 +64,7 @@ class Linker:
         except FileNotFoundError as error:
             raise ContentVanished(f"The blob {Path(inode).name} is gone from the store.") from error
         except OSError as error:
-            if error.errno not in _TAKES_NO_MORE_NAMES:
+            if error.errno not in TAKES_NO_MORE_NAMES:
                 raise
             if is_new and error.errno != errno.EMLINK:
                 # Not the file is at fault but the directory, and no other copy would do either.
