@@ -74,6 +74,10 @@ class FaultyDisk(Disk):
         self._count("rename")
         super().rename(source, target, directory=directory)
 
+    def unlink(self, path: Path) -> None:
+        self._count("unlink")
+        super().unlink(path)
+
     def _count(self, call: str) -> None:
         self.calls.append(call)
         if len(self.calls) - 1 in self._failing:

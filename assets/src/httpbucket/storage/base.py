@@ -120,8 +120,21 @@ class BlobStore(Protocol):
         """The blob's size in bytes; None when there is none of that name."""
         ...
 
-    def digests(self) -> Iterator[Digest]:
-        """Every blob's identity, in no order."""
+    def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        """Every blob's identity in order, in bounded memory; those that follow ``after``."""
+        ...
+
+    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+        """Remove the blob unless it is held or, where the backend can tell, something names it.
+
+        The caller promises that no record and no manifest names it. With ``idle_since`` (seconds
+        since 1970) it stays as well when it was kept, named or let go of since then. Returns the
+        bytes that were freed, 0 when there was none, and None when it stays. The empty blob does.
+        """
+        ...
+
+    def recover(self) -> int:
+        """Put back what a dead process was about to free; how many files that were."""
         ...
 
     def local_path(self, digest: Digest) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -96,6 +97,7 @@ class MemoryBlobStore:
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {EMPTY: b""}
         self._pins: Counter[Digest] = Counter()
+        self._changed: dict[Digest, float] = {}
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, MemoryStagedFile), "a staged file of another backend"
@@ -106,6 +108,7 @@ class MemoryBlobStore:
         """Make the content a blob; False when it was one."""
         is_new = digest not in self._blobs
         self._blobs.setdefault(digest, content)
+        self._changed[digest] = time.time()
         return is_new
 
     def batch(self) -> BlobBatch:
@@ -137,8 +140,17 @@ class MemoryBlobStore:
         content = self._blobs.get(digest)
         return None if content is None else len(content)
 
-    def digests(self) -> Iterator[Digest]:
-        return iter(list(self._blobs))
+    def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        return iter(sorted(digest for digest in self._blobs if not after or digest > after))
+
+    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+        is_recent = idle_since is not None and self._changed.get(digest, 0) > idle_since
+        if digest == EMPTY or self._pins[digest] or is_recent:
+            return None
+        return len(self._blobs.pop(digest, b""))
+
+    def recover(self) -> int:
+        return 0
 
     def local_path(self, digest: Digest) -> Path | None:
         return None

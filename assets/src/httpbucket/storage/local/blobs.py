@@ -16,6 +16,7 @@ from httpbucket.storage.base import BlobBatch, StagedFile
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
@@ -30,6 +31,7 @@ class LocalBlobStore:
         self._disk = disk
         self._staging = staging
         self._names = BlobNames(layout, disk)
+        self._freeing = Freeing(layout, disk)
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
@@ -66,10 +68,20 @@ class LocalBlobStore:
         with told_as_refusals():
             return self._names.size(digest)
 
-    def digests(self) -> Iterator[Digest]:
-        for path in self._layout.blobs.glob("??/??/*"):
-            if _SHA256.fullmatch(path.name):
-                yield sha256(path.name)
+    def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        start = after.hex if after else ""
+        for directory in _directories(self._layout.blobs, "", start):
+            for name in _names_in(directory):
+                if name > start and _SHA256.fullmatch(name):
+                    yield sha256(name)
+
+    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+        with told_as_refusals():
+            return self._freeing.free(digest, idle_since=idle_since)
+
+    def recover(self) -> int:
+        with told_as_refusals():
+            return self._freeing.recover_all()
 
     def local_path(self, digest: Digest) -> Path | None:
         return self._layout.blob(digest)
@@ -117,3 +129,20 @@ class LocalBlobStore:
 
 def _not_found(digest: Digest) -> BlobNotFound:
     return BlobNotFound(f"No blob {digest} is kept.")
+
+
+def _directories(parent: Path, begun: str, start: str) -> Iterator[Path]:
+    """``ab/cd`` in order, but for those of which every name comes before ``start``."""
+    for name in _names_in(parent):
+        reached = begun + name
+        if len(name) == 2 and reached >= start[: len(reached)]:
+            if begun:
+                yield parent / name
+            else:
+                yield from _directories(parent / name, reached, start)
+
+
+def _names_in(directory: Path) -> list[str]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(os.listdir(directory))  # noqa: PTH208
+    return []

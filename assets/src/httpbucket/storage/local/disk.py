@@ -176,6 +176,10 @@ class Disk:
         """
         os.rename(source, target, dst_dir_fd=directory)
 
+    def unlink(self, path: Path) -> None:
+        """Take a file's name away. Raises FileNotFoundError."""
+        path.unlink()
+
     def write_new(
         self,
         path: Path | str,

@@ -14,6 +14,7 @@
     ├── replica/…                        further names for kept content, by the templates
     └── private/                         0700: never exported, never served
         ├── staging/<process>/             what is on its way in; locked while the process lives
+        ├── trash/                         what is being freed or deleted
         ├── redo/  locks/  partial/  quarantine/
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
@@ -72,6 +73,10 @@ class Layout:
         return self.private / "redo"
 
     @property
+    def trash(self) -> Path:
+        return self.private / "trash"
+
+    @property
     def locks(self) -> Path:
         return self.private / "locks"
 
@@ -89,7 +94,7 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "redo", "locks", "partial", "quarantine")
+        names = ("staging", "trash", "redo", "locks", "partial", "quarantine")
         return (self.private, *(self.private / name for name in names))
 
     def blob(self, digest: Digest) -> Path:
