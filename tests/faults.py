@@ -74,9 +74,13 @@ class FaultyDisk(Disk):
         self._count("rename")
         super().rename(source, target, directory=directory)
 
-    def unlink(self, path: Path) -> None:
+    def unlink(self, path: Path | str, *, directory: int | None = None) -> None:
         self._count("unlink")
-        super().unlink(path)
+        super().unlink(path, directory=directory)
+
+    def rename_out(self, name: str, target: Path, *, directory: int) -> None:
+        self._count("rename_out")
+        super().rename_out(name, target, directory=directory)
 
     def _count(self, call: str) -> None:
         self.calls.append(call)

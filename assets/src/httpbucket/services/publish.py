@@ -109,7 +109,7 @@ class Publish:
     def _add_to_index(self, record: Record) -> None:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
-            add_to_index(record, trees=self._trees, index=self._index)
+            add_to_index(record, records=self._records, trees=self._trees, index=self._index)
         except Exception:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()

@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
-from httpbucket.domain.upload import Record, UploadId
+from httpbucket.domain.upload import Record, Replica, UploadId
 
 
 class StagedFile(Protocol):
@@ -188,6 +188,37 @@ class Records(Protocol):
         """Read a record. Raises `UploadNotFound`, or ValueError when the record is damaged."""
         ...
 
+    def has(self, upload: UploadId) -> bool:
+        """Whether the upload is published, and not removed since."""
+        ...
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        """Replace the record by what ``change`` makes of it, lastingly; returns that.
+
+        Nobody else amends or removes it meanwhile, and readers see one or the other. The names of
+        the upload's own files do not change. Raises as `load`.
+        """
+        ...
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        """Make the upload and all its names disappear, in one step that survives power loss.
+
+        Returns its record, or None when ``only_if`` said no to it, and the upload stays. What is
+        left of the upload is still kept, and it is among `removed`, until `forget` is called.
+        Raises as `load`.
+        """
+        ...
+
+    def removed(self) -> Iterator[Record]:
+        """Uploads that were removed and are not forgotten: the work of living or dead processes."""
+        ...
+
+    def forget(self, upload: UploadId) -> None:
+        """Let go of the blobs that a removed upload named. May be repeated."""
+        ...
+
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         """Every upload of ``since_day`` (``2026/11/21``) or later, day by day in order of time."""
         ...
@@ -213,6 +244,23 @@ class HeldDirectories(Protocol):
 
         Then each ``latest`` link is moved, in one step. When this raises, what is missing of them
         is made by whoever holds the directory next.
+        """
+        ...
+
+    def shown(self, link: str) -> str | None:
+        """What the ``latest`` link at this path shows; None where there is no such link."""
+        ...
+
+    def removing(
+        self, upload: UploadId, replicas: Collection[Replica], latest: Mapping[str, str | None]
+    ) -> AbstractContextManager[None]:
+        """Remove replicas once the caller has made sure that no record names them any more.
+
+        The caller does so in the context, in one step, by removing or amending the upload's record.
+        Then the replicas go, each in one step, and each link of ``latest`` (by path) shows another
+        name beside it, or goes where that is None. If the process dies after the caller's step,
+        whoever holds a directory next, or the next start, goes on with it. If the caller raises,
+        nothing is removed.
         """
         ...
 
@@ -319,6 +367,21 @@ class Index(Protocol):
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
         """Take in an upload, with its tree's manifest if it has one. May be repeated."""
+        ...
+
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        """Forget an upload, and its tree if no other upload has that. May be repeated.
+
+        A manifest that cannot be read any more may be None; that takes longer.
+        """
+        ...
+
+    def forget_replica(self, path: str) -> None:
+        """Forget that an upload has a replica at this path."""
+        ...
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        """Those of ``blobs`` that no upload names: as a file, a tree's manifest or its member."""
         ...
 
     def has_upload(self, upload: UploadId) -> bool:

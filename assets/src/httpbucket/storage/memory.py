@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +169,7 @@ class MemoryRecords:
 
     def __init__(self) -> None:
         self._records: dict[UploadId, bytes] = {}
+        self._removed: dict[UploadId, Record] = {}
 
     def publish(self, record: Record) -> None:
         self._records[record.id] = record.to_bytes()
@@ -178,6 +179,30 @@ class MemoryRecords:
             return Record.from_bytes(self._records[upload])
         except KeyError:
             raise UploadNotFound(f"There is no upload {upload}.") from None
+
+    def has(self, upload: UploadId) -> bool:
+        return upload in self._records
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        amended = change(self.load(upload))
+        self._records[upload] = amended.to_bytes()
+        return amended
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        record = self.load(upload)
+        if not only_if(record):
+            return None
+        self._removed[upload] = record
+        del self._records[upload]
+        return record
+
+    def removed(self) -> Iterator[Record]:
+        return iter(list(self._removed.values()))
+
+    def forget(self, upload: UploadId) -> None:
+        self._removed.pop(upload, None)
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         return iter(sorted(upload for upload in self._records if upload.day >= since_day))
@@ -207,6 +232,25 @@ class MemoryReplicas:
             names[replica.name] = replica
             names.update(dict.fromkeys(replica.latest, replica.name))
 
+    def shown(self, link: str) -> str | None:
+        directory, _, name = link.rpartition("/")
+        shown = self.directories[directory].get(name)
+        return shown if isinstance(shown, str) else None
+
+    @contextmanager
+    def removing(
+        self, upload: UploadId, replicas: Collection[Replica], latest: Mapping[str, str | None]
+    ) -> Iterator[None]:
+        yield
+        for replica in replicas:
+            self.directories[replica.directory].pop(replica.name, None)
+        for link, name in latest.items():
+            directory, _, own_name = link.rpartition("/")
+            if name is None:
+                del self.directories[directory][own_name]
+            else:
+                self.directories[directory][own_name] = name
+
     def finish(self) -> int:
         return 0
 
@@ -234,13 +278,18 @@ class MemoryIndex:
     """Answers from dictionaries."""
 
     def __init__(self) -> None:
+        self._taken_in: dict[UploadId, tuple[Record, list[NamedBlob]]] = {}
+        self._complete = False
+        self._agreed_day = ""
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self._uploads: dict[UploadId, _Searched] = {}
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
         self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
         self._replicas: dict[str, UploadId] = {}
-        self._complete = False
-        self._agreed_day = ""
+        self._manifests: set[Digest] = set()
 
     def prepare(self) -> None:
         pass
@@ -248,12 +297,18 @@ class MemoryIndex:
     def add(self, record: Record, manifest: Manifest | None) -> None:
         # Read to its end first, because a manifest may turn out to be damaged.
         entries = list(manifest.entries) if manifest else []
-        members = (
+        members = [
             NamedBlob(entry.path.rpartition("/")[2], entry.blob) for entry in entries if entry.blob
-        )
+        ]
+        self._take_in(record, members)
+
+    def _take_in(self, record: Record, members: list[NamedBlob]) -> None:
+        self._taken_in[record.id] = record, members
         every = (*record.named_blobs(), *members)
         for named in every:
             self._add(named)
+        if record.manifest:
+            self._manifests.add(record.manifest)
         for blob in record.sources():
             self._unpacked[blob].append(record.id)
         self._replicas.update((replica.path, record.id) for replica in record.replicas)
@@ -268,6 +323,20 @@ class MemoryIndex:
         self._known.setdefault(identity, KnownBlob(named.blob, named.name))
         for digest in named.blob.all_digests():
             self._aliases[digest].add(identity)
+
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        self._taken_in.pop(record.id, None)
+        rest = list(self._taken_in.values())
+        self._forget_all()
+        for other, members in rest:
+            self._take_in(other, members)
+
+    def forget_replica(self, path: str) -> None:
+        self._replicas.pop(path, None)
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        named = self._known.keys() | self._manifests
+        return tuple(blob for blob in blobs if blob not in named)
 
     def has_upload(self, upload: UploadId) -> bool:
         return upload in self._uploads
