@@ -25,6 +25,10 @@ class FaultyDisk(Disk):
         """Count from 0 on again, and fail the call with this number."""
         self.calls, self._failing, self._error = [], {failing}, error
 
+    def fail_from(self, first: int, error: int) -> None:
+        """Count from 0 on again, and fail every call from this number on."""
+        self.calls, self._failing, self._error = [], range(first, 10**9), error
+
     def fail_from_now_on(self, error: int) -> None:
         """Fail every call."""
         self.calls, self._failing, self._error = [], range(10**9), error

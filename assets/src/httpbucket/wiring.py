@@ -13,8 +13,10 @@ from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.services.browse import Browse
+from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
@@ -69,6 +71,7 @@ class Services:
     browse: Browse
     pack: Pack
     searching: Search
+    delete: Delete
     reindex: Reindex
     index_gap: threading.Event
 
@@ -141,8 +144,26 @@ def build(
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
+        delete=Delete(
+            records=stores.records,
+            replicas=stores.replicas,
+            shelves=stores.shelves,
+            index=stores.index,
+            let_go=_let_go(stores, now),
+        ),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
+    )
+
+
+def _let_go(stores: Stores, now: Callable[[], datetime]) -> LetGo:
+    return LetGo(
+        blobs=stores.blobs,
+        trees=stores.trees,
+        records=stores.records,
+        index=stores.index,
+        is_leased=lambda digest, moment: False,
+        now=now,
     )
 
 

@@ -166,7 +166,7 @@ class Record:
     ``uploaded`` is the file as it came, None of a tree that came as its files; ``decompressed`` the
     stream inside a compressed file; ``tree`` what an archive file unpacked to, or those files;
     ``replicas`` where the content appears as well; ``headers`` the request headers that templates
-    name, ``Result`` and ``Meta-…``.
+    name, ``Result`` and ``Meta-…``. It may go when it ``expires``, but never while ``keep`` is set.
     """
 
     id: UploadId
@@ -178,6 +178,7 @@ class Record:
     findings: tuple[Finding, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     expires: datetime | None = None
+    keep: bool = False
 
     def named_blobs(self) -> tuple[NamedBlob, ...]:
         """The blobs that this record names itself (a manifest's members come on top)."""
@@ -231,6 +232,7 @@ class Record:
             "findings": [finding.to_json() for finding in self.findings],
             "headers": dict(self.headers),
             "expires": self.expires.isoformat() if self.expires else None,
+            "keep": self.keep,
         }
         # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
         return (
@@ -267,6 +269,7 @@ class Record:
             findings=tuple(map(Finding.from_json, value["findings"])),
             headers={str(name): str(text) for name, text in value["headers"].items()},
             expires=datetime.fromisoformat(expires) if expires else None,
+            keep=bool(value.get("keep", False)),
         )
 
 

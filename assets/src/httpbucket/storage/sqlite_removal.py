@@ -26,7 +26,20 @@ def is_named(connection: sqlite3.Connection, blob: bytes) -> bool:
 
 
 def remove(database: Database, record: Record, manifest: Manifest | None) -> None:
-    """As `Index.remove`. An upload that shares the manifest and is added meanwhile keeps it all."""
+    """As `Index.remove`. An upload that shares the manifest and is added meanwhile keeps it all.
+
+    This survives power loss, which else is no promise of the index: nobody would ever notice that
+    it names an upload that is gone.
+    """
+    with database.reading() as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            _remove(database, record, manifest)
+        finally:
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _remove(database: Database, record: Record, manifest: Manifest | None) -> None:
     with database.writing() as connection:
         _remove_upload(connection, record)
         if record.manifest is None or is_named(connection, record.manifest.value):

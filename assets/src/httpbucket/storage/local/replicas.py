@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -162,6 +162,11 @@ class LocalReplicas:
         path.unlink(missing_ok=True)
         return is_to_go
 
+    def settle(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
+        """Carry an announced removal out, or forget it, as the record says."""
+        for one in wanted:
+            self._finish_removal(redo_file(self._layout, upload, one.directory), upload)
+
     def _make_in(self, directory: str, record: Record) -> None:
         parts = directory.split("/")[1:]
         descriptor = self._disk.open_below(self._layout.replicas, parts, PUBLIC_DIRECTORY_MODE)
@@ -238,7 +243,10 @@ class _Held:
         try:
             yield
         except BaseException:
-            removal.forget(upload, wanted)
+            # Whether the record names them still is seen on the disk: the caller may have failed
+            # after its step. What cannot be looked at now is seen to by the next who holds these.
+            with suppress(OSError, StorageUnavailable):
+                self._replicas.settle(upload, wanted)
             raise
         with told_as_refusals():
             for one in wanted:
