@@ -52,6 +52,7 @@ def memory_stores(
         ),
         index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
+        secret=b"a secret of tests",
     )
 
 

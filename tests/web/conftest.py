@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from httpbucket.config import Settings
 from httpbucket.web.app import create_app
+from httpbucket.web.undo import Undo
 from httpbucket.wiring import Stores, build
 from tests.backends import memory_backend
 from tests.examples import NOW
@@ -46,6 +47,9 @@ def site_on(settings: Settings, stores: Stores) -> Site:
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,
+        delete=services.delete,
+        mark=services.mark,
+        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=lambda: NOW),
     )
     return Site(settings, stores, app)
 

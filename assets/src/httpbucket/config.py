@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from httpbucket.domain.ability import Ability, parse_abilities
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
 from httpbucket.domain.size import parse_size
@@ -55,6 +56,10 @@ class Settings:
     unpack_concurrency: int
     # Filename suffixes of archive files that stay packed unless the client asks.
     unpack_not: tuple[str, ...]
+    # What clients may do that have no name.
+    anonymous: tuple[Ability, ...]
+    # How long a producer may take its upload back; 0: not at all.
+    undo_seconds: int
     # Whether pages of any origin may read kept files, as uploaded reports read their own.
     content_cors: bool
     # Reload on changes of the code.
@@ -89,6 +94,8 @@ class Settings:
             "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", _count),
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
+            "anonymous": reader.read("ANONYMOUS", "read,upload", parse_abilities),
+            "undo_seconds": reader.read("UNDO_SECONDS", "3600", _whole),
             "content_cors": reader.read("CONTENT_CORS", "on", _switch),
             "development": reader.read("FLASK_ENV", "production", _environment),
         }
@@ -183,6 +190,12 @@ def _size(text: str) -> int:
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 

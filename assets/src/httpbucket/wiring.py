@@ -18,6 +18,7 @@ from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
 from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
@@ -38,7 +39,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import only_one
-from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.opening import open_secret, open_store
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
@@ -60,6 +61,8 @@ class Stores:
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Random bytes that are the store's own, to sign with.
+    secret: bytes
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Services:
     pack: Pack
     searching: Search
     delete: Delete
+    mark: Mark
     reindex: Reindex
     index_gap: threading.Event
 
@@ -102,6 +106,7 @@ def open_local(
         shelves=LocalShelves(layout),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
+        secret=open_secret(layout, disk),
     )
 
 
@@ -151,6 +156,7 @@ def build(
             index=stores.index,
             let_go=_let_go(stores, now),
         ),
+        mark=Mark(stores.records),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
     )

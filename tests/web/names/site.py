@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from httpbucket.config import Settings
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
 from httpbucket.web.app import create_app
+from httpbucket.web.undo import Undo
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend
 
@@ -49,6 +51,9 @@ class Site:
             browse=self.services.browse,
             pack=self.services.pack,
             searching=self.services.searching,
+            delete=self.services.delete,
+            mark=self.services.mark,
+            undo=Undo(b"a secret", seconds=60, now=lambda: datetime.now(UTC)),
         )
         self.client = Client(app)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 from httpbucket.config import Settings
 from httpbucket.server.bodies import HonestBodies
 from httpbucket.server.duties import Duties
 from httpbucket.web.app import create_app
+from httpbucket.web.undo import Undo
 from httpbucket.wiring import build, open_local
 
 settings = Settings.from_environ(os.environ)
@@ -22,6 +24,9 @@ application = HonestBodies(
         browse=services.browse,
         pack=services.pack,
         searching=services.searching,
+        delete=services.delete,
+        mark=services.mark,
+        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=lambda: datetime.now(UTC)),
     ),
     idle_seconds=settings.body_idle_seconds,
 )

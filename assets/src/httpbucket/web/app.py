@@ -9,12 +9,25 @@ from flask import Flask, Response
 from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
 from httpbucket.services.browse import Browse
+from httpbucket.services.delete import Delete
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
 from httpbucket.services.pack import Pack
 from httpbucket.services.search import Search
 from httpbucket.services.view import text_line, text_lines
-from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads, ways_in
+from httpbucket.web import (
+    abilities,
+    blobs,
+    checksums,
+    deletions,
+    errors,
+    search,
+    server,
+    shelves,
+    uploads,
+    ways_in,
+)
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
@@ -22,6 +35,7 @@ from httpbucket.web.file_pages import FilePages, is_viewable_blob
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest
+from httpbucket.web.undo import Undo
 
 #: For our own pages; contents bring a stricter one.
 PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -41,6 +55,9 @@ def create_app(
     browse: Browse,
     pack: Pack,
     searching: Search,
+    delete: Delete,
+    mark: Mark,
+    undo: Undo,
 ) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
@@ -53,7 +70,10 @@ def create_app(
     directories = Directories(browse=browse, pack=pack)
     app.register_blueprint(server.blueprint(search=searching, present=present))
     app.register_blueprint(search.blueprint(search=searching, present=present))
-    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present)))
+    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present, undo)))
+    app.register_blueprint(
+        deletions.blueprint(delete=delete, mark=mark, undo=undo, present=present)
+    )
     app.register_blueprint(uploads.blueprint(browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
@@ -66,6 +86,7 @@ def create_app(
     )
     errors.register(app)
     app.before_request(refuse_other_sites)
+    abilities.register(app, settings.anonymous)
     app.after_request(_protect)
     app.after_request(checksums.without_body)
     app.add_template_filter(show_size, "size")

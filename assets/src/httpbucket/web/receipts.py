@@ -9,6 +9,7 @@ from flask import Response, jsonify, url_for
 from httpbucket.domain.upload import Receipt
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
+from httpbucket.web.undo import Undo
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,14 @@ class Receipts:
     """Answers every way in alike."""
 
     present: Presenter
+    undo: Undo
 
     def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
         """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
         if asked.prefers_html:
             page = url_for("uploads.show", upload=str(receipt.record.id))
             return Response(status=303, headers={"Location": page})
-        return jsonify(self.present.receipt(receipt))
+        answer = self.present.receipt(receipt)
+        if token := self.undo.token(receipt.record.id):
+            answer["undo"] = url_for("deletions.undo", token=token, _external=True)
+        return jsonify(answer)

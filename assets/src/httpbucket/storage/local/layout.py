@@ -16,6 +16,7 @@
         ├── staging/<process>/             what is on its way in; locked while the process lives
         ├── trash/                         what is being freed or deleted
         ├── redo/  locks/  partial/  quarantine/
+        ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
 
@@ -83,6 +84,10 @@ class Layout:
     @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
+
+    @property
+    def secret(self) -> Path:
+        return self.private / "secret"
 
     @property
     def index(self) -> Path:

@@ -41,6 +41,21 @@ def open_store(layout: Layout, disk: Disk) -> None:
         raise UnusableStore(_sentence(layout.root, error)) from error
 
 
+def open_secret(layout: Layout, disk: Disk) -> bytes:
+    """The bytes that the store signs with; made by the first who asks. Raises `UnusableStore`."""
+    try:
+        if not layout.secret.exists():
+            with _aside(layout, disk) as aside:
+                # Linked when it is whole: of several at once the first one's is everybody's.
+                disk.write_new(aside / "secret", secrets.token_bytes(32), 0o600)
+                with suppress(FileExistsError):
+                    disk.link(aside / "secret", layout.secret)
+                disk.sync_directory(layout.private)
+        return layout.secret.read_bytes()
+    except OSError as error:
+        raise UnusableStore(_sentence(layout.root, error)) from error
+
+
 def _make_root(root: Path, disk: Disk) -> None:
     missing = [path for path in (root, *root.parents) if not path.exists()]
     for path in reversed(missing):
