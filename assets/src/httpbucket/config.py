@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from httpbucket.domain.ability import Ability, parse_abilities
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
+from httpbucket.domain.retention import Retention, TemplateRetention
 from httpbucket.domain.size import parse_size
 from httpbucket.domain.template import ReplicaTemplate
 
@@ -35,6 +36,10 @@ class Settings:
     max_content_length: int
     # Where content appears besides the archive, by request headers.
     templates: tuple[ReplicaTemplate, ...]
+    # How long uploads are kept, in general and by template.
+    retention: Retention
+    # So long a blob that no upload names stays after anything happened to it.
+    collect_grace_seconds: int
     # Where the server listens; several ports are all served.
     host: str
     ports: tuple[int, ...]
@@ -80,6 +85,8 @@ class Settings:
             "digests": reader.read("DIGESTS", "md5,sha256,sha512", _algorithms),
             "max_content_length": reader.read("MAX_CONTENT_LENGTH", "32mb", _size),
             "templates": reader.read_templates(),
+            "retention": reader.read_retention(),
+            "collect_grace_seconds": reader.read("COLLECT_GRACE_SECONDS", "3600", _whole),
             "host": reader.read("HOST", "0.0.0.0", _host),
             "ports": reader.read("PORT", "5000", _ports),
             "workers": reader.read("WEB_CONCURRENCY", "2", _count),
@@ -136,6 +143,27 @@ class _Reader:
             f"{name}: templates are REPLICATE_0 to REPLICATE_10." for name in sorted(beyond)
         ]
         return tuple(filter(None, read))
+
+    def read_retention(self) -> Retention:
+        names = (f"REPLICATE_{number}" for number in range(_MOST_TEMPLATES))
+        read = [self._read_template_retention(name) for name in names]
+        return Retention(
+            days=self.read("RETENTION_DAYS", "", _count) or None,
+            max_days=self.read("RETENTION_MAX_DAYS", "", _count) or None,
+            templates=tuple(filter(None, read)),
+        )
+
+    def _read_template_retention(self, name: str) -> TemplateRetention | None:
+        days = self.read(f"{name}_DAYS", "", _count) or None
+        keep = self.read(f"{name}_KEEP", "", _count) or None
+        text = self._environ.get(name, "").strip()
+        if (days or keep) and not text:
+            self.mistakes.append(f"{name}_DAYS and {name}_KEEP say something of no template.")
+        try:
+            return TemplateRetention(ReplicaTemplate.parse(text), days, keep) if text else None
+        except ValueError:
+            # `read_templates` tells what is wrong with it.
+            return None
 
 
 def _beyond_last_template(name: str) -> bool:

@@ -13,8 +13,10 @@ from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
 from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
+from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
@@ -76,6 +78,8 @@ class Services:
     searching: Search
     delete: Delete
     mark: Mark
+    expire: Expire
+    collect: Collect
     reindex: Reindex
     index_gap: threading.Event
 
@@ -129,6 +133,7 @@ def build(
         now=now,
         random_bits=random_bits,
         on_index_gap=index_gap.set,
+        retention=settings.retention,
     )
     ingest = Ingest(
         staging=stores.staging,
@@ -143,20 +148,36 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
+    let_go = _let_go(stores, now)
+    delete = Delete(
+        records=stores.records,
+        replicas=stores.replicas,
+        shelves=stores.shelves,
+        index=stores.index,
+        let_go=let_go,
+    )
     return Services(
         ingest=ingest,
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
-        delete=Delete(
-            records=stores.records,
-            replicas=stores.replicas,
-            shelves=stores.shelves,
-            index=stores.index,
-            let_go=_let_go(stores, now),
-        ),
+        delete=delete,
         mark=Mark(stores.records),
+        expire=Expire(
+            records=stores.records,
+            trees=stores.trees,
+            index=stores.index,
+            delete=delete,
+            retention=settings.retention,
+            has_lease=lambda upload, moment: False,
+        ),
+        collect=Collect(
+            blobs=stores.blobs,
+            index=stores.index,
+            let_go=let_go,
+            grace_seconds=settings.collect_grace_seconds,
+        ),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         index_gap=index_gap,
     )

@@ -58,11 +58,13 @@ class LetGo:
             tally.is_finished = False
         return tally.freed()
 
-    def free(self, blob: Digest, *, idle_since: float | None = None) -> int | None:
+    def free(
+        self, blob: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
         """Free a blob as `BlobStore.free`, if no upload names it and no lease holds it."""
         if not self._index.unnamed([blob]) or self._is_leased(blob, self._now()):
             return None
-        return self._blobs.free(blob, idle_since=idle_since)
+        return self._blobs.free(blob, idle_since=idle_since, dry_run=dry_run)
 
     def _let_go(self, record: Record, tally: _Tally) -> None:
         with ExitStack() as stack:

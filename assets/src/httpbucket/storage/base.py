@@ -124,12 +124,15 @@ class BlobStore(Protocol):
         """Every blob's identity in order, in bounded memory; those that follow ``after``."""
         ...
 
-    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
         """Remove the blob unless it is held or, where the backend can tell, something names it.
 
         The caller promises that no record and no manifest names it. With ``idle_since`` (seconds
         since 1970) it stays as well when it was kept, named or let go of since then. Returns the
         bytes that were freed, 0 when there was none, and None when it stays. The empty blob does.
+        A ``dry_run`` only looks.
         """
         ...
 

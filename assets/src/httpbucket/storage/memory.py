@@ -143,11 +143,14 @@ class MemoryBlobStore:
     def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
         return iter(sorted(digest for digest in self._blobs if not after or digest > after))
 
-    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
         is_recent = idle_since is not None and self._changed.get(digest, 0) > idle_since
         if digest == EMPTY or self._pins[digest] or is_recent:
             return None
-        return len(self._blobs.pop(digest, b""))
+        content = self._blobs.get(digest, b"") if dry_run else self._blobs.pop(digest, b"")
+        return len(content)
 
     def recover(self) -> int:
         return 0
@@ -315,7 +318,8 @@ class MemoryIndex:
         self._uploads[record.id] = _Searched(
             name=searched_name(record.name),
             headers=searched_headers(record),
-            contents=frozenset(named.blob.sha256 for named in every),
+            contents=frozenset(named.blob.sha256 for named in every)
+            | ({record.manifest} if record.manifest else set()),
         )
 
     def _add(self, named: NamedBlob) -> None:

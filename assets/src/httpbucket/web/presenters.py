@@ -85,6 +85,8 @@ class Presenter:
             "CHECKSUM_TYPE": settings.checksum_type,
             "DIGESTS": list(settings.digests),
             "REPLICATES": [str(template) for template in settings.templates],
+            "RETENTION_DAYS": settings.retention.days,
+            "RETENTION_MAX_DAYS": settings.retention.max_days,
             "UNPACK_MAX_BYTES": settings.unpack_max_bytes,
             "UNPACK_MAX_MEMBERS": settings.unpack_max_members,
             "UNPACK_MAX_RATIO": settings.unpack_max_ratio,

@@ -75,9 +75,11 @@ class LocalBlobStore:
                 if name > start and _SHA256.fullmatch(name):
                     yield sha256(name)
 
-    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
         with told_as_refusals():
-            return self._freeing.free(digest, idle_since=idle_since)
+            return self._freeing.free(digest, idle_since=idle_since, dry_run=dry_run)
 
     def recover(self) -> int:
         with told_as_refusals():

@@ -32,7 +32,9 @@ class Freeing:
         self._layout = layout
         self._disk = disk
 
-    def free(self, digest: Digest, *, idle_since: float | None = None) -> int | None:
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
         """Remove the blob as `BlobStore.free` says.
 
         Siblings go singly. The first file goes last: without it the others would not be found.
@@ -41,10 +43,10 @@ class Freeing:
         with self._alone():
             self._put_back_all(digest)
             siblings = path.parent.glob(f"{path.name}~*")
-            freed = [self._free(one, idle_since) for one in siblings]
+            freed = [self._free(one, idle_since, dry_run=dry_run) for one in siblings]
             if digest == EMPTY or None in freed:
                 return None
-            freed.append(self._free(path, idle_since))
+            freed.append(self._free(path, idle_since, dry_run=dry_run))
         return None if None in freed else sum(filter(None, freed))
 
     def recover(self, digest: Digest) -> None:
@@ -65,7 +67,7 @@ class Freeing:
         with locked(self._layout.locks / "free"):
             yield
 
-    def _free(self, path: Path, idle_since: float | None) -> int | None:
+    def _free(self, path: Path, idle_since: float | None, *, dry_run: bool) -> int | None:
         """How many bytes one file gave back; None when it stays."""
         aside = self._layout.trash / path.name
         try:
@@ -73,6 +75,8 @@ class Freeing:
             is_recent = idle_since is not None and status.st_ctime > idle_since
             if status.st_nlink > 1 or is_recent:
                 return None
+            if dry_run:
+                return status.st_size
             self._disk.rename(path, aside)
         except FileNotFoundError:
             return 0
