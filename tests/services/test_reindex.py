@@ -170,5 +170,8 @@ class Announcing(MemoryRecords):
     def load(self, upload: UploadId) -> Record:
         return self._load(upload)
 
+    def has(self, upload: UploadId) -> bool:
+        return True
+
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         return iter(self._ids)
