@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -32,7 +33,7 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member
-from tests.examples import NOW, identity, keep, kept_blobs
+from tests.examples import NOW, identity, kept_blobs
 from tests.faults import FaultyDisk
 
 CONTENT = b"some content"
@@ -337,11 +338,15 @@ def assert_consistent(root: Path, record: Record, other: Record, *, is_there: bo
     stores.index.close()
 
 
-def test_a_leased_content_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_a_lease_holds_a_content_unless_somebody_wants_it_gone(is_asked: bool) -> None:
     stores = memory_backend().stores
-    bench = Bench(stores)
+    bench = Bench(stores, RETENTION_DAYS="1")
     record = bench.upload(CONTENT)
-    keep(stores, b"another")
-    let_go = bench.services.delete._let_go
-    let_go._is_leased = lambda digest, moment: True
-    assert bench.delete(record) == Freed(0, len(CONTENT))
+    lasting = NOW + timedelta(days=2)
+    assert stores.index.lease([identity(CONTENT).value], at_least=lasting, until=lasting)
+    if is_asked:
+        assert bench.delete(record) == Freed(len(CONTENT), 0)
+    else:
+        freed = bench.services.delete.upload_if(record.id, lambda found: True)
+        assert freed == Freed(0, len(CONTENT))

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,7 @@ from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, read_manifest
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
-from httpbucket.storage.base import Index, KnownBlob, Manifest
-from httpbucket.storage.memory import MemoryIndex
-from httpbucket.storage.sqlite_index import SqliteIndex
+from httpbucket.storage.base import Index, KnownBlob, Manifest, Totals
 from tests.examples import NOW, descriptor, file_of, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
@@ -24,16 +21,6 @@ MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"
 COLLIDING = [
     Descriptor({"md5": MD5_OF_BOTH, "sha256": letter * 64}, 5, 7, "text/plain") for letter in "ab"
 ]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    index: Index = (
-        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
-    )
-    index.prepare()
-    yield index
-    index.close()
 
 
 @contextmanager
@@ -393,3 +380,35 @@ def manifest_of_tree() -> Iterator[Manifest]:
     """The manifest of `TREE_ENTRIES`, to be read once."""
     _, text = tree_of(b"archive", TREE_ENTRIES)
     yield Manifest(*read_manifest(text.splitlines(keepends=True)))
+
+
+class TestTotals:
+    def test_a_new_index_has_counted_nothing(self, index: Index) -> None:
+        assert index.totals() == Totals(0, 0, 0, 0)
+
+    def test_uploads_count_each_and_equal_contents_once(self, index: Index) -> None:
+        for number in range(3):
+            index.add(record_of(ONE, number=number), None)
+        index.add(record_of(OTHER, number=3), None)
+        assert index.totals() == Totals(4, 3 * 3 + 5, 2, 3 + 5)
+
+    def test_taking_in_again_counts_nothing_twice(self, index: Index) -> None:
+        for _ in range(3):
+            index.add(record_of(ONE), None)
+        index.add(record_of(descriptor(b"one", algorithms=["sha1"])), None)
+        assert index.totals() == Totals(1, 3, 1, 3)
+
+    def test_an_upload_shows_its_decompressed_form_and_its_tree(self, index: Index) -> None:
+        members = [ManifestEntry(name, OTHER) for name in ("a", "b")]
+        tree, text = tree_of(b"x", [*members, ManifestEntry("empty", None)])
+        packed = record_of(descriptor(b"packed"))
+        decompressed = replace(file_of(packed), blob=ONE)
+        record = replace(packed, decompressed=decompressed, tree=replace(tree, size=10))
+        index.add(record, Manifest(*read_manifest(text.splitlines())))
+        assert index.totals() == Totals(1, 6 + 3 + 10, 3, 6 + 3 + 5)
+
+    def test_a_manifest_that_breaks_off_is_not_counted(self, index: Index) -> None:
+        tree, _ = tree_of(b"one", [])
+        with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):
+            index.add(replace(record_of(ONE), tree=tree), manifest)
+        assert index.totals() == Totals(0, 0, 0, 0)

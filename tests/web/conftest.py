@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 
 from httpbucket.config import Settings
 from httpbucket.web.app import create_app
-from httpbucket.web.undo import Undo
 from httpbucket.wiring import Stores, build
 from tests.backends import memory_backend
 from tests.examples import NOW
@@ -40,17 +39,7 @@ class Site:
 def site_on(settings: Settings, stores: Stores) -> Site:
     """An application on these stores."""
     services = build(settings, stores, now=lambda: NOW)
-    app = create_app(
-        settings,
-        ingest=services.ingest,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-        delete=services.delete,
-        mark=services.mark,
-        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=lambda: NOW),
-    )
+    app = create_app(settings, services)
     return Site(settings, stores, app)
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder
 
-from httpbucket.web.undo import Undo
+from httpbucket.services.undo import Undo
 from tests.builders import tar, tar_member
 from tests.examples import NOW, upload_id
 from tests.web.conftest import MakeSite, Site

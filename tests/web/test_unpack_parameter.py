@@ -10,9 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from httpbucket.web.app import create_app
-from httpbucket.web.undo import Undo
 from tests.builders import tar, tar_member
-from tests.examples import NOW
 from tests.services.archives import TGZ, ZIP, Bench
 
 HOSTILE = tar(tar_member("../evil", b"1"))
@@ -30,17 +28,7 @@ def post(
 ) -> TestResponse:
     """Upload as a client does."""
     services = bench.services
-    app = create_app(
-        bench.settings,
-        ingest=services.ingest,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-        delete=services.delete,
-        mark=services.mark,
-        undo=Undo(b"a secret", seconds=60, now=lambda: NOW),
-    )
+    app = create_app(bench.settings, services)
     form: dict[str, Any] = {**fields, "file": (BytesIO(content), filename)}
     return app.test_client().post(f"/upload{query}", data=form, headers=headers)
 

@@ -12,42 +12,59 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.collect import Collect
 from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.leases import Leases
 from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.mark import Mark
+from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
+from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
+    Capacity,
     Index,
+    PartialUploads,
     Records,
+    Repair,
     Replicas,
     Shelves,
     Staging,
     TreeStore,
 )
 from httpbucket.storage.local.blobs import LocalBlobStore
+from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import only_one
+from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_secret, open_store
+from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
+
+__all__ = ["Services", "Stores", "build", "open_local"]
 
 
 @dataclass(frozen=True)
@@ -60,28 +77,16 @@ class Stores:
     records: Records
     replicas: Replicas
     shelves: Shelves
+    partials: PartialUploads
+    repair: Repair
     index: Index
+    capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Random bytes that are the store's own, to sign with.
     secret: bytes
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the product does. ``index_gap`` is set when the index may lack a record."""
-
-    ingest: Ingest
-    lookup: Lookup
-    browse: Browse
-    pack: Pack
-    searching: Search
-    delete: Delete
-    mark: Mark
-    expire: Expire
-    collect: Collect
-    reindex: Reindex
-    index_gap: threading.Event
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
+    in_turn: Callable[[str], AbstractContextManager[None]]
 
 
 def open_local(
@@ -108,9 +113,13 @@ def open_local(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
         shelves=LocalShelves(layout),
+        partials=LocalPartialUploads(layout, disk, staging),
+        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         index=SqliteIndex(layout.index),
+        capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
         secret=open_secret(layout, disk),
+        in_turn=lambda name: in_turn(layout.locks, name),
     )
 
 
@@ -156,21 +165,33 @@ def build(
         index=stores.index,
         let_go=let_go,
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
+    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     return Services(
         ingest=ingest,
-        lookup=Lookup(blobs=stores.blobs, index=stores.index),
+        lookup=lookup,
+        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
+        resume=Resume(
+            partials=stores.partials,
+            ingest=ingest,
+            digests=settings.digests,
+            max_content_length=settings.max_content_length,
+            partial_seconds=settings.partial_seconds,
+            random_bits=random_bits,
+        ),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         delete=delete,
         mark=Mark(stores.records),
+        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=now),
         expire=Expire(
             records=stores.records,
             trees=stores.trees,
             index=stores.index,
             delete=delete,
             retention=settings.retention,
-            has_lease=lambda upload, moment: False,
+            has_lease=lambda upload, moment: stores.index.has_lease(upload, now=moment),
         ),
         collect=Collect(
             blobs=stores.blobs,
@@ -178,7 +199,17 @@ def build(
             let_go=let_go,
             grace_seconds=settings.collect_grace_seconds,
         ),
+        stats=Stats(index=stores.index, capacity=stores.capacity),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
+        scrub=Scrub(
+            blobs=stores.blobs,
+            records=stores.records,
+            index=stores.index,
+            repair=stores.repair,
+            digests=settings.digests,
+            pace=Pace(settings.scrub_bytes_per_second),
+        ),
+        relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,
     )
 
@@ -189,7 +220,7 @@ def _let_go(stores: Stores, now: Callable[[], datetime]) -> LetGo:
         trees=stores.trees,
         records=stores.records,
         index=stores.index,
-        is_leased=lambda digest, moment: False,
+        is_leased=lambda digest, moment: bool(stores.index.leased([digest], now=moment)),
         now=now,
     )
 

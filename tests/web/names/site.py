@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from werkzeug.test import Client, TestResponse
 from httpbucket.config import Settings
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
+from httpbucket.services.product import Services
 from httpbucket.web.app import create_app
-from httpbucket.web.undo import Undo
-from httpbucket.wiring import Services, Stores, build
+from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 
 ENVIRON = {"REPLICATE_0": "user/${USERNAME}", "FSYNC": "off"}
@@ -44,17 +43,7 @@ class Site:
         self.stores = backend.stores
         self.services = build(settings, self.stores)
         self.services.reindex.catch_up()
-        app = create_app(
-            settings,
-            ingest=self.services.ingest,
-            lookup=self.services.lookup,
-            browse=self.services.browse,
-            pack=self.services.pack,
-            searching=self.services.searching,
-            delete=self.services.delete,
-            mark=self.services.mark,
-            undo=Undo(b"a secret", seconds=60, now=lambda: datetime.now(UTC)),
-        )
+        app = create_app(settings, self.services)
         self.client = Client(app)
 
     def close(self) -> None:

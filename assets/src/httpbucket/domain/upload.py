@@ -166,7 +166,8 @@ class Record:
     ``uploaded`` is the file as it came, None of a tree that came as its files; ``decompressed`` the
     stream inside a compressed file; ``tree`` what an archive file unpacked to, or those files;
     ``replicas`` where the content appears as well; ``headers`` the request headers that templates
-    name, ``Result`` and ``Meta-…``. It may go when it ``expires``, but never while ``keep`` is set.
+    name, ``Result`` and ``Meta-…``; ``idempotency_key`` by what its client knows it again. It may
+    go when it ``expires``, but never while ``keep`` is set.
     """
 
     id: UploadId
@@ -178,6 +179,7 @@ class Record:
     findings: tuple[Finding, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     expires: datetime | None = None
+    idempotency_key: str | None = None
     keep: bool = False
 
     def named_blobs(self) -> tuple[NamedBlob, ...]:
@@ -207,6 +209,12 @@ class Record:
         """The archive file that was unpacked: of a ``.tgz`` the tar inside it."""
         return (self.decompressed or self.uploaded) if self.tree else None
 
+    @property
+    def shown_size(self) -> int:
+        """Bytes of everything that the upload shows, as if it shared nothing with others."""
+        named = sum(one.blob.size for one in self.named_blobs())
+        return named + (self.tree.size if self.tree else 0)
+
     def sources(self) -> tuple[Digest, ...]:
         """The contents that this upload shows the inside of, by decompressing or unpacking."""
         if not (self.decompressed or self.tree):
@@ -221,7 +229,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """The record as it lies on disk."""
-        value = {
+        value: dict[str, Any] = {
             "format": RECORD_FORMAT,
             "id": str(self.id),
             "received": self.received.isoformat(),
@@ -234,6 +242,8 @@ class Record:
             "expires": self.expires.isoformat() if self.expires else None,
             "keep": self.keep,
         }
+        if self.idempotency_key is not None:
+            value["idempotency_key"] = self.idempotency_key
         # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
         return (
             json.dumps(value, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
@@ -256,7 +266,7 @@ class Record:
     @classmethod
     def _from_json(cls, value: Mapping[str, Any]) -> Self:
         uploaded, decompressed = value["uploaded"], value["decompressed"]
-        tree, expires = value["tree"], value["expires"]
+        tree, expires, key = value["tree"], value["expires"], value.get("idempotency_key")
         if not (uploaded or tree):
             raise ValueError("not a record: it names neither a file nor a tree")
         return cls(
@@ -269,6 +279,7 @@ class Record:
             findings=tuple(map(Finding.from_json, value["findings"])),
             headers={str(name): str(text) for name, text in value["headers"].items()},
             expires=datetime.fromisoformat(expires) if expires else None,
+            idempotency_key=None if key is None else str(key),
             keep=bool(value.get("keep", False)),
         )
 

@@ -48,23 +48,33 @@ class Delete:
         self._let_go = let_go
 
     def upload(self, upload: UploadId) -> Freed:
-        """Remove an upload with all its names. Raises `UploadNotFound`, also the second time.
+        """Remove an upload with all its names, whatever was promised to stay for a while.
 
-        Raises `KeptUpload` when somebody marked it to be kept, and `DamagedRecord`.
+        Raises `UploadNotFound`, also the second time, `DamagedRecord`, and `KeptUpload` when
+        somebody marked it to be kept.
         """
-        freed = self.upload_if(upload, lambda record: not record.keep)
+        freed = self.upload_if(upload, lambda record: not record.keep, despite_leases=True)
         if freed is None:
             raise KeptUpload(f"Upload {upload} is marked to be kept; take the mark away first.")
         return freed
 
-    def upload_if(self, upload: UploadId, only_if: Callable[[Record], bool]) -> Freed | None:
-        """As `upload`, but by another condition; None when that says no to the record."""
+    def upload_if(
+        self,
+        upload: UploadId,
+        only_if: Callable[[Record], bool],
+        *,
+        despite_leases: bool = False,
+    ) -> Freed | None:
+        """As `upload`, but by another condition; None when that says no to the record.
+
+        Leased contents stay, unless they are to go ``despite_leases``.
+        """
         self._require_complete_index()
         record = self._load(upload)
         removed, is_finished = self._remove(record, only_if)
         if removed is None:
             return None
-        freed = self._let_go.upload(removed)
+        freed = self._let_go.upload(removed, despite_leases=despite_leases)
         return replace(freed, is_finished=freed.is_finished and is_finished)
 
     def replica(self, path: PublicPath) -> Freed:

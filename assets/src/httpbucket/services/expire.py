@@ -88,14 +88,16 @@ class Expire:
         for record, _ in self._due(now):
             if not may_go_on():
                 break
-            self._remove(record, tally)
+            self._remove(record, now, tally)
         return tally
 
-    def _remove(self, record: Record, tally: ExpireTally) -> None:
-        # A mark may have been set, or the time changed, since the record was read.
-        unchanged = lambda found: not found.keep and found.expires == record.expires  # noqa: E731
+    def _remove(self, record: Record, now: datetime, tally: ExpireTally) -> None:
+        def is_still_due(found: Record) -> bool:
+            is_changed = found.keep or found.expires != record.expires
+            return not is_changed and not self._has_lease(found.id, now)
+
         try:
-            freed = self._delete.upload_if(record.id, unchanged)
+            freed = self._delete.upload_if(record.id, is_still_due)
         except IndexNotReady:
             raise
         except UploadNotFound:

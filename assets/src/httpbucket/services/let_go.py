@@ -48,9 +48,12 @@ class LetGo:
         self._is_leased = is_leased
         self._now = now
 
-    def upload(self, record: Record) -> Freed:
-        """Finish with an upload that is removed. May be repeated; what fails is done later."""
-        tally = _Tally()
+    def upload(self, record: Record, *, despite_leases: bool = False) -> Freed:
+        """Finish with an upload that is removed. May be repeated; what fails is done later.
+
+        A lease keeps what the upload named, unless it is to go ``despite_leases``.
+        """
+        tally = _Tally(despite_leases=despite_leases)
         try:
             self._let_go(record, tally)
         except BucketError as error:
@@ -104,6 +107,8 @@ class LetGo:
     def _free_all(self, blobs: Sequence[Descriptor], tally: _Tally) -> bool:
         """Whether all of them are gone."""
         unnamed = set(self._index.unnamed([blob.sha256 for blob in blobs]))
+        if tally.despite_leases:
+            self._index.end_leases(unnamed)
         are_gone = True
         for blob in blobs:
             freed = None
@@ -126,7 +131,8 @@ class LetGo:
 class _Tally:
     """What was freed so far; shared contents count once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, despite_leases: bool) -> None:
+        self.despite_leases = despite_leases
         self.bytes_freed = 0
         self.bytes_shared = 0
         self.shared_with: dict[UploadId, None] = {}

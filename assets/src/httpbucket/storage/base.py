@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
+from httpbucket.domain.partial import PartialId, PartialUpload
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
@@ -118,6 +120,10 @@ class BlobStore(Protocol):
 
     def size(self, digest: Digest) -> int | None:
         """The blob's size in bytes; None when there is none of that name."""
+        ...
+
+    def kept(self, values: Collection[bytes]) -> Collection[bytes]:
+        """Those of many SHA-256, raw, that are the name of a blob."""
         ...
 
     def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
@@ -227,6 +233,90 @@ class Records(Protocol):
         ...
 
 
+class HeldPartial(Protocol):
+    """An unfinished upload that nobody else works on meanwhile.
+
+    Bytes that were appended stay, also when the process dies; after `sync` power loss as well.
+    """
+
+    @property
+    def partial(self) -> PartialUpload:
+        """What was said of it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+        ...
+
+    @property
+    def modified(self) -> float:
+        """When the last bytes came, in seconds since 1970."""
+        ...
+
+    def when_wanted(self, let_go: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within, ``let_go`` is called, from another thread, once somebody else waits to hold it.
+
+        It is to make the holder stop soon; it may be called more than once.
+        """
+        ...
+
+    def append(self, piece: bytes | bytearray | memoryview) -> None:
+        """Add bytes at the end. Not allowed any more after `staged`."""
+        ...
+
+    def doubt(self) -> None:
+        """What is appended from now on goes if the process dies before `trust`."""
+        ...
+
+    def trust(self) -> None:
+        """What was appended stays."""
+        ...
+
+    def cut(self, size: int) -> None:
+        """Forget the bytes after the first ``size``."""
+        ...
+
+    def sync(self) -> None:
+        """When this returns, the bytes that came survive power loss."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """A reader of the bytes that came. The caller closes it."""
+        ...
+
+    def staged(self) -> StagedFile:
+        """All of it as a staged file, not to be written to; the bytes stay here as well."""
+        ...
+
+    def finish(self, upload: UploadId) -> None:
+        """Remember what it became, and forget the bytes."""
+        ...
+
+    def remove(self) -> None:
+        """Forget it altogether."""
+        ...
+
+
+class PartialUploads(Protocol):
+    """Uploads that come in pieces, over several connections and processes."""
+
+    def create(self, partial: PartialUpload) -> None:
+        """Begin one, lastingly. The caller promises that the id is new."""
+        ...
+
+    def hold(self, upload: PartialId, *, seconds: float) -> AbstractContextManager[HeldPartial]:
+        """Keep others from it, asking who has it to let go.
+
+        Raises `PartialNotFound`, and `PartialBusy` when it is not let go of within ``seconds``.
+        """
+        ...
+
+    def expire(self, before: float) -> int:
+        """Forget those that got no bytes since ``before`` (seconds since 1970); how many."""
+        ...
+
+
 class HeldDirectories(Protocol):
     """Replica directories that nobody else changes meanwhile."""
 
@@ -281,6 +371,43 @@ class Replicas(Protocol):
     def finish(self) -> int:
         """Make what dead processes left unmade anywhere; how many uploads that were."""
         ...
+
+
+class Repair(Protocol):
+    """What is done about blobs that are not what they are called, and names that show others."""
+
+    def quarantine(self, blob: Digest) -> None:
+        """Take the blob out of the store, and keep its bytes aside. May be repeated.
+
+        From then on it is as if it had never been kept, until its right bytes are kept again;
+        other names of the wrong bytes stay until `relink`.
+        """
+        ...
+
+    def quarantined(self) -> Iterator[Digest]:
+        """The blobs that were taken out, also those that are kept again."""
+        ...
+
+    def release(self, blob: Digest) -> None:
+        """Forget the bytes that were put aside. May be repeated."""
+        ...
+
+    def relink(self, record: Record) -> Relinked:
+        """Make every name of an upload, and its replicas, show the blob that it should.
+
+        A blob that is gone is made again from a name that still has its bytes; where none has, the
+        name is left as it is. Nothing is replaced by bytes that were not read and found right.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """What `Repair.relink` did: names made right, blobs made again, paths that nothing can fill."""
+
+    names: int = 0
+    blobs: int = 0
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +466,27 @@ class Shelves(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """What a store may grow into: bytes, and names (inodes) where the backend counts them.
+
+    ``free`` is what this program may still use, which can be less than nobody uses.
+    """
+
+    total: int
+    free: int
+    total_names: int | None = None
+    free_names: int | None = None
+
+
+class Capacity(Protocol):
+    """How much room the place has where things are kept."""
+
+    def space(self) -> Space | None:
+        """The room that is there now; None where the backend has no bounds or cannot tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
 
@@ -355,6 +503,20 @@ class FoundUploads:
 
     ids: tuple[UploadId, ...]
     next_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the index knows of: uploads, and the different blobs that they name.
+
+    ``blob_size`` is the bytes of these blobs; ``upload_size`` is the bytes that all uploads show,
+    which is what they would take if equal content was not kept once.
+    """
+
+    uploads: int
+    upload_size: int
+    blobs: int
+    blob_size: int
 
 
 class Index(Protocol):
@@ -395,6 +557,48 @@ class Index(Protocol):
         """The SHA-256 of every blob that has this digest and that some upload names."""
         ...
 
+    def find_many(
+        self, algorithm: str, values: Collection[bytes]
+    ) -> Collection[tuple[bytes, bytes]]:
+        """What `find` says to many digests, of one moment: pairs of a digest and a SHA-256.
+
+        Digests are raw here, because a hundred thousand `Digest` take longer than their answer.
+        """
+        ...
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        """Have these blobs (SHA-256, raw) stay ``at_least`` so long; whether that took a lease.
+
+        One that an upload of this index names for so long, or an earlier lease keeps, needs none;
+        every other gets one ``until`` then, all in one transaction. Where it took one, the caller
+        asks again whether the blob is known: it may have gone before its lease came.
+        """
+        ...
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> Collection[Digest]:
+        """Those of the blobs that a lease keeps."""
+        ...
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        """Whether a lease keeps anything that the upload names, by its tree too."""
+        ...
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        """Forget the leases of these blobs, because somebody wants them gone."""
+        ...
+
+    def forget_leases(self, *, before: datetime) -> int:
+        """Forget the leases that ended before then; how many those were."""
+        ...
+
+    def leases_since(self, now: datetime) -> datetime:
+        """Since when no lease was lost: ``now``, where a new index is asked for the first time."""
+        ...
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        """The uploads since then that came with this ``Idempotency-Key``, the oldest first."""
+        ...
+
     def describe(self, blob: Digest) -> KnownBlob | None:
         """What is known of the blob with this SHA-256; None when no upload names it."""
         ...
@@ -413,6 +617,10 @@ class Index(Protocol):
         The work is bounded: an answer may hold fewer than ``limit``, or none, and yet a
         ``next_before`` to go on from.
         """
+        ...
+
+    def totals(self) -> Totals:
+        """How much the index knows of. Takes no longer for many uploads than for one."""
         ...
 
     def is_complete(self) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,9 @@ from httpbucket.storage.base import (
     HeldDirectories,
     KnownBlob,
     Manifest,
+    Space,
     StagedFile,
+    Totals,
 )
 
 
@@ -140,6 +143,9 @@ class MemoryBlobStore:
         content = self._blobs.get(digest)
         return None if content is None else len(content)
 
+    def kept(self, values: Collection[bytes]) -> set[bytes]:
+        return {value for value in values if Digest.of("sha256", value) in self._blobs}
+
     def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
         return iter(sorted(digest for digest in self._blobs if not after or digest > after))
 
@@ -160,6 +166,10 @@ class MemoryBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         return None
+
+    def take_out(self, digest: Digest) -> bytes | None:
+        """The content, which is not kept any more; None when it was not."""
+        return self._blobs.pop(digest, None)
 
 
 def _content_of(staged: StagedFile) -> bytes:
@@ -258,6 +268,16 @@ class MemoryReplicas:
         return 0
 
 
+class MemoryCapacity:
+    """Tells what it is told."""
+
+    def __init__(self, space: Space | None = None) -> None:
+        self._space = space
+
+    def space(self) -> Space | None:
+        return self._space
+
+
 @dataclass(frozen=True)
 class _Searched:
     """What an upload is found by."""
@@ -265,6 +285,12 @@ class _Searched:
     name: str
     headers: Mapping[str, str]
     contents: frozenset[Digest]
+    size: int
+    expires: datetime | None
+    idempotency_key: str | None
+
+    def stays(self, at_least: datetime) -> bool:
+        return self.expires is None or self.expires >= at_least
 
     def fits(self, wanted: UploadFilter) -> bool:
         return (
@@ -282,6 +308,8 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self._taken_in: dict[UploadId, tuple[Record, list[NamedBlob]]] = {}
+        self._leases: dict[Digest, datetime] = {}
+        self._leases_since: datetime | None = None
         self._complete = False
         self._agreed_day = ""
         self._forget_all()
@@ -320,6 +348,9 @@ class MemoryIndex:
             headers=searched_headers(record),
             contents=frozenset(named.blob.sha256 for named in every)
             | ({record.manifest} if record.manifest else set()),
+            size=record.shown_size,
+            expires=record.expires,
+            idempotency_key=record.idempotency_key,
         )
 
     def _add(self, named: NamedBlob) -> None:
@@ -348,6 +379,58 @@ class MemoryIndex:
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
 
+    def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        return [
+            (value, found.value)
+            for value in set(values)
+            for found in self.find(Digest.of(algorithm, value))
+        ]
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        needing = [
+            blob
+            for blob in (Digest.of("sha256", value) for value in blobs)
+            if not self._stays(blob, at_least) and not self.leased([blob], now=at_least)
+        ]
+        for blob in needing:
+            self._leases[blob] = max(until, self._leases.get(blob, until))
+        return bool(needing)
+
+    def _stays(self, blob: Digest, at_least: datetime) -> bool:
+        uploads = self._uploads.values()
+        return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
+        return frozenset(
+            blob for blob in blobs if blob in self._leases and self._leases[blob] >= now
+        )
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        known = self._uploads.get(upload)
+        return bool(known and self.leased(known.contents, now=now))
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        for blob in blobs:
+            self._leases.pop(blob, None)
+
+    def forget_leases(self, *, before: datetime) -> int:
+        ended = [blob for blob, until in self._leases.items() if until < before]
+        self.end_leases(ended)
+        return len(ended)
+
+    def leases_since(self, now: datetime) -> datetime:
+        self._leases_since = self._leases_since or now
+        return self._leases_since
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        first = UploadFilter(since=since).first_id
+        uploads = sorted(self._uploads.items())
+        return tuple(
+            upload
+            for upload, known in uploads
+            if known.idempotency_key == key and str(upload) >= first
+        )
+
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)
 
@@ -367,6 +450,14 @@ class MemoryIndex:
         ids = tuple(fitting[:limit])
         return FoundUploads(ids, str(ids[-1]) if len(fitting) > limit else None)
 
+    def totals(self) -> Totals:
+        return Totals(
+            uploads=len(self._uploads),
+            upload_size=sum(upload.size for upload in self._uploads.values()),
+            blobs=len(self._known),
+            blob_size=sum(known.blob.size for known in self._known.values()),
+        )
+
     def is_complete(self) -> bool:
         return self._complete
 
@@ -381,3 +472,15 @@ class MemoryIndex:
 
     def close(self) -> None:
         pass
+
+
+class MemoryTurns:
+    """Names that one thread holds at a time."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        with self._locks[name]:
+            yield

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
+from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import packed, unpacked
+from httpbucket.storage.sqlite_leases import SqliteLeases
+from httpbucket.storage.sqlite_many import find_many
 from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
 
 class SqliteIndex:
@@ -23,6 +27,7 @@ class SqliteIndex:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path)
+        self._leases = SqliteLeases(self.database)
 
     def prepare(self) -> None:
         self.database.prepare()
@@ -48,8 +53,20 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
-            row = (str(record.id), searched_name(record.name))
-            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
+            if record.idempotency_key is not None:
+                row = (as_text(record.idempotency_key), str(record.id))
+                connection.execute("INSERT OR IGNORE INTO idempotency VALUES (?, ?)", row)
+            connection.execute(
+                # Not REPLACE, of which the triggers that count would not hear.
+                "INSERT INTO upload (id, name, size, expires) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
+                (
+                    str(record.id),
+                    searched_name(record.name),
+                    as_counted(record.shown_size),
+                    record.expires.timestamp() if record.expires else None,
+                ),
+            )
 
     def remove(self, record: Record, manifest: Manifest | None) -> None:
         remove(self.database, record, manifest)
@@ -72,6 +89,35 @@ class SqliteIndex:
             question = "SELECT sha256 FROM alias WHERE value = ? AND algorithm = ?"
             rows = self.database.rows(question, digest.value, digest.algorithm)
         return tuple(Digest.of("sha256", value) for (value,) in rows)
+
+    def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        with self.database.one_moment() as connection:
+            return find_many(connection, algorithm, values)
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        if self.is_complete() and not self._leases.may_need(at_least):
+            return False
+        return self._leases.grant(blobs, at_least=at_least, until=until)
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
+        return self._leases.of(blobs, now)
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        return self._leases.hold(upload, now)
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        self._leases.end(blobs)
+
+    def forget_leases(self, *, before: datetime) -> int:
+        return self._leases.forget(before)
+
+    def leases_since(self, now: datetime) -> datetime:
+        return self._leases.since(now)
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        question = "SELECT upload FROM idempotency WHERE key = ? AND upload >= ? ORDER BY upload"
+        rows = self.database.rows(question, as_text(key), UploadFilter(since=since).first_id)
+        return tuple(UploadId(upload) for (upload,) in rows)
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         rows = self.database.rows(
@@ -100,6 +146,10 @@ class SqliteIndex:
             # Closed, or a read that was not finished would keep the log from being trimmed.
             with closing(rows):
                 return chosen(rows, limit)
+
+    def totals(self) -> Totals:
+        with self.database.reading() as connection:
+            return read_totals(connection)
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"

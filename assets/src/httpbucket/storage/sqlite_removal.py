@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from httpbucket.domain.search import searched_headers
+from httpbucket.domain.search import as_text, searched_headers
 from httpbucket.domain.upload import Record
 from httpbucket.storage.base import Manifest
 from httpbucket.storage.sqlite_connection import Database
@@ -73,6 +73,9 @@ def _remove_upload(connection: sqlite3.Connection, record: Record) -> None:
         "DELETE FROM header WHERE name = ? AND value = ? AND upload = ?",
         [(name, value, upload) for name, value in searched_headers(record).items()],
     )
+    if record.idempotency_key is not None:
+        row = (as_text(record.idempotency_key), upload)
+        connection.execute("DELETE FROM idempotency WHERE key = ? AND upload = ?", row)
     connection.execute("DELETE FROM upload WHERE id = ?", (upload,))
     for blob in named:
         _forget_unless_named(connection, blob)

@@ -27,6 +27,10 @@ _BY_ENDPOINT: dict[str, Ability | None] = {
     "server.ping": None,
     "deletions.undo": None,
     "deletions.keep": "delete",
+    "checksums.missing": "read",
+    "tus.options": None,
+    "tus.look": "upload",
+    "tus.terminate": "upload",
 }
 
 

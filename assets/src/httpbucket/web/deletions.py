@@ -13,9 +13,9 @@ from httpbucket.domain.size import show_size
 from httpbucket.domain.upload import UploadId
 from httpbucket.services.delete import Delete
 from httpbucket.services.mark import Mark
+from httpbucket.services.undo import Undo
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
-from httpbucket.web.undo import Undo
 
 _DAY = re.compile(r"archive(/[0-9]{4}(/[0-9]{2}(/[0-9]{2})?)?)?")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from flask import Response, jsonify, url_for
 
 from httpbucket.domain.upload import Receipt
+from httpbucket.services.undo import Undo
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
-from httpbucket.web.undo import Undo
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Receipts:
 
     present: Presenter
     undo: Undo
+    addresses: Addresses
 
     def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
         """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
@@ -26,5 +28,5 @@ class Receipts:
             return Response(status=303, headers={"Location": page})
         answer = self.present.receipt(receipt)
         if token := self.undo.token(receipt.record.id):
-            answer["undo"] = url_for("deletions.undo", token=token, _external=True)
+            answer["undo"] = self.addresses.absolute(f"undo/{token}")
         return jsonify(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -67,6 +67,16 @@ class LocalBlobStore:
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
             return self._names.size(digest)
+
+    def kept(self, values: Collection[bytes]) -> set[bytes]:
+        # 2 µs each; by way of `Layout` and `size` it would be 6.
+        is_there, directory = os.access, str(self._layout.blobs)
+        named = ((value, value.hex()) for value in values)
+        return {
+            value
+            for value, name in named
+            if is_there(f"{directory}/{name[:2]}/{name[2:4]}/{name}", os.F_OK)
+        }
 
     def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
         start = after.hex if after else ""

@@ -15,7 +15,8 @@
     └── private/                         0700: never exported, never served
         ├── staging/<process>/             what is on its way in; locked while the process lives
         ├── trash/                         what is being freed or deleted
-        ├── redo/  locks/  partial/  quarantine/
+        ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
+        ├── redo/  locks/  quarantine/
         ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
@@ -82,6 +83,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def partial_uploads(self) -> Path:
+        return self.private / "partial" / "tus"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
 
@@ -99,7 +104,7 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "trash", "redo", "locks", "partial", "quarantine")
+        names = ("staging", "trash", "redo", "locks", "partial", "partial/tus", "quarantine")
         return (self.private, *(self.private / name for name in names))
 
     def blob(self, digest: Digest) -> Path:

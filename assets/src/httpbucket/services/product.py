@@ -1,0 +1,46 @@
+"""All services together, as wiring builds them and the ways to reach them are given them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from httpbucket.services.ask import Ask
+from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
+from httpbucket.services.delete import Delete
+from httpbucket.services.expire import Expire
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
+from httpbucket.services.pack import Pack
+from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
+from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
+from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the product does. ``index_gap`` is set when the index may lack a record."""
+
+    ingest: Ingest
+    resume: Resume
+    lookup: Lookup
+    ask: Ask
+    browse: Browse
+    pack: Pack
+    searching: Search
+    delete: Delete
+    mark: Mark
+    undo: Undo
+    expire: Expire
+    collect: Collect
+    stats: Stats
+    reindex: Reindex
+    scrub: Scrub
+    relink: Relink
+    index_gap: threading.Event
