@@ -95,7 +95,7 @@ class LocalRecords:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes a record that is published."""
-        with told_as_refusals(), locked(self._layout.locks / "records"):
+        with told_as_refusals(), locked(self._layout.records_lock):
             yield
 
     def _load(self, directory: Path, upload: UploadId) -> Record:
