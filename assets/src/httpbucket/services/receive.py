@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Protocol
 
 from httpbucket.content.hashing import ContentHasher
@@ -96,20 +96,35 @@ class Act:
         self._limit = limit
         self._received = 0
         self._files: list[IncomingFile] = []
+        self._prepared: StagedFile | None = None
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
         if self._limit is not None and size > self._limit:
             raise TooLarge(self._limit)
 
+    def compute(self, algorithms: Iterable[str]) -> None:
+        """Compute these digests too, of the files that come from now on."""
+        self._digests = (*dict.fromkeys((*self._digests, *algorithms)),)
+
+    def reserve(self, size: int) -> None:
+        """Set room aside for an act of ``size`` bytes, before any of them is read.
+
+        Raises `StorageFull` when there is none.
+        """
+        self._prepared = self._prepared or self._staging.create(size=size)
+
     def new_file(self) -> IncomingFile:
         """A place for the next file of this act."""
-        incoming = IncomingFile(self._staging.create(), self._digests, self._count)
+        staged, self._prepared = self._prepared or self._staging.create(), None
+        incoming = IncomingFile(staged, self._digests, self._count)
         self._files.append(incoming)
         return incoming
 
     def close(self) -> None:
         """End the act: what was not kept is gone. May be repeated."""
+        if self._prepared:
+            self._prepared.discard()
         while self._files:
             self._files.pop().close()
 
