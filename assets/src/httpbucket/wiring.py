@@ -17,11 +17,16 @@ from httpbucket.content.media_type import MediaTypes
 from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
+from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
+from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.leases import Leases
+from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
 from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
@@ -34,6 +39,7 @@ from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
@@ -54,7 +60,7 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.mounts import network_file_system
-from httpbucket.storage.local.opening import make_place_for_index, open_store
+from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
@@ -85,6 +91,8 @@ class Stores:
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Random bytes that are the store's own, to sign with.
+    secret: bytes
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
@@ -122,6 +130,7 @@ def open_local(
         capacity=LocalCapacity(layout.root),
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
+        secret=open_secret(layout, disk),
         in_turn=lambda name: in_turn(layout.locks, name),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
@@ -180,6 +189,7 @@ def build(
         now=now,
         random_bits=random_bits,
         on_index_gap=index_gap.set,
+        retention=settings.retention,
     )
     lookup = Lookup(blobs=stores.blobs, index=stores.index)
     ingest = Ingest(
@@ -198,6 +208,14 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
+    let_go = _let_go(stores, now)
+    delete = Delete(
+        records=stores.records,
+        replicas=stores.replicas,
+        shelves=stores.shelves,
+        index=stores.index,
+        let_go=let_go,
+    )
     return Services(
         ingest=ingest,
         ask=_ask(settings, stores, stores.index, now),
@@ -214,6 +232,23 @@ def build(
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
+        delete=delete,
+        mark=Mark(stores.records),
+        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=now),
+        expire=Expire(
+            records=stores.records,
+            trees=stores.trees,
+            index=stores.index,
+            delete=delete,
+            retention=settings.retention,
+            has_lease=lambda upload, moment: stores.index.has_lease(upload, now=moment),
+        ),
+        collect=Collect(
+            blobs=stores.blobs,
+            index=stores.index,
+            let_go=let_go,
+            grace_seconds=settings.collect_grace_seconds,
+        ),
         stats=Stats(index=stores.index, capacity=stores.capacity),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         scrub=Scrub(
@@ -235,6 +270,17 @@ def _ask(settings: Settings, stores: Stores, index: Index, now: Callable[[], dat
         blobs=stores.blobs,
         index=index,
         leases=Leases(index=index, seconds=settings.lease_seconds, now=now),
+    )
+
+
+def _let_go(stores: Stores, now: Callable[[], datetime]) -> LetGo:
+    return LetGo(
+        blobs=stores.blobs,
+        trees=stores.trees,
+        records=stores.records,
+        index=stores.index,
+        is_leased=lambda digest, moment: bool(stores.index.leased([digest], now=moment)),
+        now=now,
     )
 
 

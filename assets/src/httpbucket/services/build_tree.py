@@ -36,7 +36,7 @@ _SIZES = struct.Struct(">QI")
 
 @dataclass
 class BuiltTree:
-    """A tree whose members and manifest are staged; end it with `keep` or `discard`."""
+    """A tree whose members and manifest are staged; end it with `discard`, also after `keep`."""
 
     manifest: Descriptor
     files: int
@@ -51,7 +51,7 @@ class BuiltTree:
         trees.keep(self._manifest_file.staged, self.manifest.sha256)
 
     def discard(self) -> None:
-        """Forget what was not kept. May be repeated."""
+        """Forget what was not kept, and hold nothing any more. May be repeated."""
         self._batch.discard()
 
 

@@ -44,12 +44,14 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
-    Uploads that come again with their ``idempotency_key`` are not made a second time.
-    ``is_gone`` is asked now and then whether the client has stopped waiting.
+    ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
+    with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
+    whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
+    days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
     idempotency_key: str | None = None
 
@@ -98,6 +100,10 @@ class Ingest:
     def headers(self) -> tuple[str, ...]:
         """The request headers that `Terms` should hold, in lower case, beside ``meta-`` ones."""
         return self._publish.headers
+
+    def parse_days(self, text: str) -> int | None:
+        """As `Publish.parse_days`."""
+        return self._publish.parse_days(text)
 
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
@@ -182,7 +188,7 @@ class Ingest:
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
         )
-        return self._publish.publish(draft, terms.headers)
+        return self._publish.publish(draft, terms.headers, days=terms.days)
 
 
 def _shown(filename: str | None) -> str:

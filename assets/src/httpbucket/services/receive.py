@@ -87,7 +87,7 @@ class IncomingFile:
         return blobs.keep(self.staged, digest)
 
     def close(self) -> None:
-        """Forget the bytes, unless they were kept."""
+        """Forget the bytes; what they were kept as is no longer held."""
         self.hasher.close()
         self.staged.discard()
 

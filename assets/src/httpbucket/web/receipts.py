@@ -10,6 +10,8 @@ from urllib.parse import quote
 from flask import Response, jsonify, url_for
 
 from httpbucket.domain.upload import Receipt, Record
+from httpbucket.services.undo import Undo
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
@@ -23,6 +25,8 @@ class Receipts:
     """Answers every way in alike."""
 
     present: Presenter
+    undo: Undo
+    addresses: Addresses
 
     def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
         """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
@@ -35,9 +39,14 @@ class Receipts:
             page = url_for("uploads.show", upload=str(receipt.record.id))
             answer = Response(status=303, headers={"Location": page})
         else:
-            answer = jsonify(with_page(asked, self.present.receipt(receipt)))
+            answer = jsonify(self._receipt(asked, receipt))
         answer.vary.add("Accept")
         return answer
+
+    def _receipt(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+        shown = with_page(asked, self.present.receipt(receipt))
+        token = self.undo.token(receipt.record.id)
+        return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
 
     def _address(self, asked: BucketRequest, record: Record) -> str:
         """Where the upload's file, or its tree, can be had."""
