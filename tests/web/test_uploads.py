@@ -243,10 +243,6 @@ class TestBodiesThatAreRefused:
         response = post(site.client, part(b"", disposition='name="file"; filename=""'))
         refused(site, response, 400, "empty-filename")
 
-    def test_two_files(self, site: Site) -> None:
-        response = post(site.client, part(b"one"), part(b"two"))
-        refused(site, response, 400, "several-files")
-
     def test_no_boundary(self, site: Site) -> None:
         response = post(site.client, part(b"x"), content_type="multipart/form-data")
         refused(site, response, 400, "malformed-body")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
@@ -122,12 +123,20 @@ def build(
         random_bits=random_bits,
         on_index_gap=index_gap.set,
     )
+    assemble = Assemble(
+        staging=stores.staging,
+        trees=stores.trees,
+        publish=publish,
+        digests=settings.digests,
+        limits=_unpack_limits(settings),
+    )
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
         unpack=_unpack(settings, stores, media_type_of),
         publish=publish,
+        assemble=assemble,
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
@@ -160,14 +169,18 @@ def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes],
         ),
         media_type_of=media_type_of,
         digests=settings.digests,
-        limits=UnpackLimits(
-            max_bytes=settings.unpack_max_bytes,
-            max_members=settings.unpack_max_members,
-            max_ratio=settings.unpack_max_ratio,
-            max_depth=settings.unpack_max_depth,
-            max_path=settings.unpack_max_path,
-            max_seconds=settings.unpack_max_seconds,
-        ),
+        limits=_unpack_limits(settings),
         stay_packed=settings.unpack_not,
         concurrency=settings.unpack_concurrency,
+    )
+
+
+def _unpack_limits(settings: Settings) -> UnpackLimits:
+    return UnpackLimits(
+        max_bytes=settings.unpack_max_bytes,
+        max_members=settings.unpack_max_members,
+        max_ratio=settings.unpack_max_ratio,
+        max_depth=settings.unpack_max_depth,
+        max_path=settings.unpack_max_path,
+        max_seconds=settings.unpack_max_seconds,
     )

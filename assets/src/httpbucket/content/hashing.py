@@ -22,6 +22,11 @@ class ContentHasher:
         self.size = 0
         self.crc32 = 0
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms of `digests`."""
+        return tuple(self._hashers)
+
     def update(self, piece: bytes | bytearray | memoryview) -> None:
         """Take the next bytes of the content."""
         for hasher in self._hashers.values():

@@ -134,9 +134,15 @@ class InvalidSettings(BucketError):
 
 
 class SeveralFiles(BucketError):
-    """One request brings more files than one."""
+    """One request brings more files than are made uploads of their own at once."""
 
     problem = "several-files"
+
+
+class UnsafePath(BucketError):
+    """A file's path points out of its tree, or deceives those who read it."""
+
+    problem = "unsafe-path"
 
 
 class MalformedBody(BucketError):

@@ -147,9 +147,9 @@ class FactFinder:
         entry = self._search(digest).find(path) if digest and path else None
         if entry is None or entry.blob is None:
             return None
-        # A producer's clock may be ahead of ours, and files may be older than time.
-        seconds = min(max(entry.mtime, 0.0), record.received.timestamp())
-        modified = datetime.fromtimestamp(seconds, UTC)
+        # A producer's clock may be ahead of ours; and 0 is what is not known.
+        received = record.received.timestamp()
+        modified = datetime.fromtimestamp(min(entry.mtime, received) or received, UTC)
         return Facts(entry.blob, modified, record.received, executable=entry.executable)
 
     def _search(self, digest: Digest) -> ManifestSearch:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from httpbucket.domain.errors import ContentVanished
+from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt
+from httpbucket.services.assemble import Assemble
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act, Content
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
 logger = logging.getLogger(__name__)
+
+#: Each takes four syncs, and some memory until the last is kept.
+MOST_UPLOADS = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Ingest:
         trees: TreeStore,
         unpack: Unpack,
         publish: Publish,
+        assemble: Assemble,
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
@@ -71,6 +76,7 @@ class Ingest:
         self._trees = trees
         self._unpack = unpack
         self._publish = publish
+        self._assemble = assemble
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
@@ -82,7 +88,8 @@ class Ingest:
 
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length)
+        limit = self._max_content_length
+        return Act(self._staging, self._digests, limit=limit, blobs=self._blobs)
 
     def keep(self, offer: Offer, terms: Terms | None = None) -> Receipt:
         """Keep a file as `keep_all` does."""
@@ -93,11 +100,43 @@ class Ingest:
         """Keep each file, which came whole, as an upload of its own; when this returns they last.
 
         Raises `EmptyFilename`, and what `Unpack.inside`, `Publish.publish` and the ports raise.
-        What can be said against any of them is found out before the first is published.
+        What can be said against any of them is found out before the first is published. If the
+        store fails after that, the refusal's detail names the uploads that were ``kept``.
         """
+        if len(offers) > MOST_UPLOADS:
+            raise SeveralFiles(
+                f"{len(offers)} files are too many to be uploads of their own, which at most "
+                f"{MOST_UPLOADS} in one request are; Tree: <name> makes them one upload.",
+                files=len(offers),
+            )
         with ExitStack() as stack:
             prepared = [stack.enter_context(self._prepared(offer, terms)) for offer in offers]
-            return tuple(self._keep(one, terms) for one in prepared)
+            return self._keep_prepared(prepared, terms)
+
+    def keep_tree(self, name: str, offers: Sequence[Offer], terms: Terms) -> Receipt:
+        """Keep the files, which came whole, as one upload with one tree called ``name``.
+
+        Their filenames are the paths in it. Archive files stay files. Raises as `Assemble.plan`,
+        and what the ports raise.
+        """
+        plan = self._assemble.plan(name, [offer.filename or "" for offer in offers])
+        contents = [offer.content for offer in offers]
+        for content in contents:
+            content.keep(self._blobs, content.known_as("").sha256)
+        return self._assemble.keep(
+            plan, lambda numbers: [contents[one].known_as("") for one in numbers], terms.headers
+        )
+
+    def _keep_prepared(self, prepared: Iterable[_Prepared], terms: Terms) -> tuple[Receipt, ...]:
+        receipts: list[Receipt] = []
+        try:
+            for one in prepared:
+                receipts.append(self._keep(one, terms))
+        except BucketError as error:
+            if receipts:
+                error.detail["kept"] = [str(receipt.record.id) for receipt in receipts]
+            raise
+        return tuple(receipts)
 
     @contextmanager
     def _prepared(self, offer: Offer, terms: Terms) -> Iterator[_Prepared]:

@@ -66,12 +66,22 @@ class BlobBatch(Protocol):
     Used by one thread. The caller ends with `keep` or `discard`.
     """
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
-        """Take a small content whose SHA-256 is ``digest``, as the caller promises."""
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        """Take a small content whose SHA-256 is ``digest``, as the caller promises.
+
+        False when it was a blob, or in this batch, already.
+        """
         ...
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        """Take a staged file, as `BlobStore.keep` does. It is used up."""
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        """Take a staged file, as `BlobStore.keep` does. It is used up. False as of `add_bytes`."""
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of a content that was taken, or is a blob. The caller closes it.
+
+        Raises `BlobNotFound`.
+        """
         ...
 
     def forget(self, digest: Digest) -> None:
@@ -79,7 +89,7 @@ class BlobBatch(Protocol):
         ...
 
     def keep(self) -> None:
-        """When this returns, every content is a blob that survives power loss."""
+        """When this returns, every content is a blob that survives power loss. May be repeated."""
         ...
 
     def discard(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +67,16 @@ class MemoryBlobBatch:
         self._blobs = blobs
         self._waiting: dict[Digest, bytes] = {}
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        is_new = digest not in self._blobs and digest not in self._waiting
         self._waiting[digest] = content
+        return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        self._waiting[digest] = _content_of(staged)
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        return self.add_bytes(_content_of(staged), digest)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        return _reader((self._waiting, self._blobs), digest)
 
     def forget(self, digest: Digest) -> None:
         self._waiting.pop(digest, None)
@@ -99,10 +104,7 @@ class MemoryBlobStore:
         return MemoryBlobBatch(self._blobs)
 
     def open(self, digest: Digest) -> BinaryIO:
-        try:
-            return io.BytesIO(self._blobs[digest])
-        except KeyError:
-            raise BlobNotFound(f"No blob {digest} is kept.") from None
+        return _reader((self._blobs,), digest)
 
     def size(self, digest: Digest) -> int | None:
         content = self._blobs.get(digest)
@@ -116,6 +118,13 @@ class MemoryBlobStore:
 
     def is_named(self, digest: Digest) -> bool | None:
         return None
+
+
+def _reader(places: Iterable[Mapping[Digest, bytes]], digest: Digest) -> BinaryIO:
+    for contents in places:
+        if digest in contents:
+            return io.BytesIO(contents[digest])
+    raise BlobNotFound(f"No blob {digest} is kept.")
 
 
 def _content_of(staged: StagedFile) -> bytes:

@@ -44,6 +44,7 @@ def create_app(
 ) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
+    app.config["MAX_FORM_PARTS"] = settings.unpack_max_members
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.web.current import current_request
 from httpbucket.web.receipts import Receipts
-from httpbucket.web.request import BucketRequest, receiving
+from httpbucket.web.request import TREE, BucketRequest, receiving
 
 
 def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
@@ -32,9 +32,12 @@ def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
     def upload() -> Response:
         asked = current_request()
         with receiving(asked, ingest):
-            offer = Offer(*asked.single_file("file"))
-            receipt = ingest.keep(offer, terms_of(asked, ingest))
-        return receipts.answer(asked, receipt)
+            offers = [Offer(part.content, part.filename) for part in asked.files_in("file")]
+            terms = terms_of(asked, ingest)
+            name = asked.parameter(TREE)
+            if name := asked.parameter(TREE):
+                return receipts.answer(asked, ingest.keep_tree(name, offers, terms))
+            return receipts.answer(asked, *ingest.keep_all(offers, terms))
 
     return routes
 

@@ -49,11 +49,7 @@ class LocalBlobStore:
         return LocalBlobBatch(self._disk, self._staging, self._names)
 
     def open(self, digest: Digest) -> BinaryIO:
-        try:
-            with told_as_refusals(but=FileNotFoundError):
-                return self._layout.blob(digest).open("rb")
-        except FileNotFoundError:
-            raise BlobNotFound(f"No blob {digest} is kept.") from None
+        return self._names.open(digest)
 
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
@@ -89,22 +85,34 @@ class LocalBlobBatch:
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
         self._waiting: dict[str, int] = {}
+        self._kept = False
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
         with told_as_refusals():
-            if self._is_new(digest, len(content)):
+            is_new = self._is_new(digest, len(content))
+            if is_new:
                 path = f"{self._directory}/{digest.hex}"
                 self._disk.write_new(path, content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
+        return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
         with told_as_refusals():
-            if self._is_new(digest, staged.size):
+            is_new = self._is_new(digest, staged.size)
+            if is_new:
                 staged.make_readable()
                 staged.link(self._directory / digest.hex)
                 self._waiting[digest.hex] = staged.size
         staged.discard()
+        return is_new
+
+    def open(self, digest: Digest) -> BinaryIO:
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                return (self._directory / digest.hex).open("rb")
+        except FileNotFoundError:
+            return self._names.open(digest)
 
     def forget(self, digest: Digest) -> None:
         if self._waiting.pop(digest.hex, None) is not None:
@@ -112,11 +120,14 @@ class LocalBlobBatch:
                 (self._directory / digest.hex).unlink()
 
     def keep(self) -> None:
+        if self._kept:
+            return
         with told_as_refusals():
             self._disk.sync_everything(self._directory)
             for name, size in self._waiting.items():
                 self._take(name, size)
             self._disk.sync_everything(self._directory)
+        self._kept = True
         self.discard()
 
     def discard(self) -> None:
@@ -137,6 +148,14 @@ class _Names:
     def __init__(self, layout: Layout, disk: Disk) -> None:
         self._layout = layout
         self._disk = disk
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """As `BlobStore.open`."""
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                return self._layout.blob(digest).open("rb")
+        except FileNotFoundError:
+            raise BlobNotFound(f"No blob {digest} is kept.") from None
 
     def size(self, digest: Digest) -> int | None:
         """The size of what bears the name."""

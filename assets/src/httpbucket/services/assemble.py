@@ -1,0 +1,136 @@
+"""Assemble makes one upload of files that came one by one: a tree without an archive file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from httpbucket.content.findings import Findings, shown
+from httpbucket.content.limits import UnpackLimits
+from httpbucket.content.media_type import media_type_of_name
+from httpbucket.content.member_names import member_path
+from httpbucket.content.members import Member, MemberKind
+from httpbucket.content.tree_plan import PlannedFile, TreePlan
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.errors import UnsafePath
+from httpbucket.domain.filename import kept_filename
+from httpbucket.domain.manifest import MANIFEST_MEDIA_TYPE, ManifestEntry, ManifestHeader
+from httpbucket.domain.size import show_size
+from httpbucket.domain.unpacking import UnsafeMemberName
+from httpbucket.domain.upload import Finding, Receipt, Tree
+from httpbucket.services.build_tree import write_manifest
+from httpbucket.services.publish import Draft, Publish
+from httpbucket.services.receive import Act
+from httpbucket.storage.base import Staging, TreeStore
+
+#: Which blobs the files of these numbers are.
+Describe = Callable[[Sequence[int]], Sequence[Descriptor]]
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class AssemblyPlan:
+    """A tree whose paths are safe: each with the number of the file that it shows."""
+
+    name: str
+    files: tuple[tuple[str, int], ...]
+    findings: tuple[Finding, ...]
+
+
+class Assemble:
+    """Makes trees of files that are kept one by one.
+
+    A manifest says of such a file what it is and where, and nothing of its time or mode, so that
+    the same files give the same manifest, whoever sends them and however.
+    """
+
+    def __init__(
+        self,
+        *,
+        staging: Staging,
+        trees: TreeStore,
+        publish: Publish,
+        digests: Sequence[str],
+        limits: UnpackLimits,
+    ) -> None:
+        self._staging = staging
+        self._trees = trees
+        self._publish = publish
+        self._digests = digests
+        self._limits = limits
+
+    def plan(self, name: str, names: Sequence[str]) -> AssemblyPlan:
+        """Which file is where in the tree ``name``, by the names that a client gave the files.
+
+        Of several with one path the last stays, as in archive files. Raises `EmptyFilename`,
+        `UnsafePath`, and `LimitExceeded` for a path that is too long or too deep.
+        """
+        findings = Findings()
+        plan: TreePlan[int] = TreePlan(findings)
+        for number, path in enumerate(tree_paths(names, name, self._limits)):
+            plan.add_file(Member(path, MemberKind.FILE), number)
+        files = tuple(
+            (path, planned.content)
+            for path, planned in plan.entries()
+            if isinstance(planned, PlannedFile)
+        )
+        return AssemblyPlan(kept_filename(name), files, findings.told())
+
+    def keep(self, plan: AssemblyPlan, describe: Describe, headers: Mapping[str, str]) -> Receipt:
+        """Publish the tree, whose files the caller kept. Raises what the ports raise."""
+        act = Act(self._staging, self._digests)
+        try:
+            incoming, total = act.new_file(), 0
+
+            def counted(entries: Iterator[ManifestEntry]) -> Iterator[ManifestEntry]:
+                nonlocal total
+                for entry in entries:
+                    total += entry.blob.size if entry.blob else 0
+                    yield entry
+
+            header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
+            write_manifest(incoming, header, counted(_entries(plan, describe)))
+            manifest = incoming.known_as(MANIFEST_MEDIA_TYPE)
+            self._trees.keep(incoming.staged, manifest.sha256)
+        finally:
+            act.close()
+        tree = Tree(plan.name, manifest, len(plan.files), total)
+        log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
+        draft = Draft(None, tree=tree, findings=plan.findings, log=(log,))
+        return self._publish.publish(draft, headers)
+
+
+def tree_paths(names: Sequence[str], tree: str, limits: UnpackLimits) -> list[str]:
+    """The paths in a tree that clients mean by these names: ``./a``, or ``results/a``.
+
+    A directory in front of them all that is called as the tree is the tree itself. Raises
+    `UnsafePath`, and `LimitExceeded`.
+    """
+    paths = [_checked_path(name, limits) for name in names]
+    front = f"{tree.strip('/')}/"
+    if all(path.startswith(front) for path in paths):
+        return [path.removeprefix(front) for path in paths]
+    return paths
+
+
+def _checked_path(name: str, limits: UnpackLimits) -> str:
+    try:
+        path = member_path(name, limits)
+    except UnsafeMemberName as error:
+        reason = error.detail["reason"]
+        raise UnsafePath(f"The path {shown(name)} {reason}; nothing was kept.") from error
+    if not path or name.endswith("/"):
+        raise UnsafePath(f"The path {shown(name)} names no file; nothing was kept.")
+    return path
+
+
+def _entries(plan: AssemblyPlan, describe: Describe) -> Iterator[ManifestEntry]:
+    """In pieces, so that not all descriptors of a large tree are in memory at once."""
+    files = iter(plan.files)
+    while piece := list(itertools.islice(files, _AT_ONCE)):
+        blobs = describe([number for _, number in piece])
+        for (path, _), blob in zip(piece, blobs, strict=True):
+            media_type = media_type_of_name(path)
+            yield ManifestEntry(path, Descriptor(blob.digests, blob.size, blob.crc32, media_type))
