@@ -16,6 +16,7 @@ from httpbucket.storage.memory import (
     MemoryRecords,
     MemoryReplicas,
     MemoryStaging,
+    MemoryTurns,
 )
 from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
@@ -52,6 +53,7 @@ def memory_stores(
         ),
         index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
+        in_turn=MemoryTurns(),
     )
 
 

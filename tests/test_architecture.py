@@ -39,7 +39,16 @@ AT_HOME = {
 }
 
 PURE = {
-    *("__future__", "base64", "bisect", "collections", "contextlib", "dataclasses", "datetime"),
+    *(
+        "__future__",
+        "base64",
+        "bisect",
+        "codecs",
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+    ),
     *("enum", "fnmatch", "functools", "hashlib", "itertools", "json", "math", "operator", "re"),
     *("string", "typing", "unicodedata", "zlib", "posixpath"),
 }

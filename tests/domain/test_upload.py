@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Finding, NamedBlob, Part, Record, Replica, Tree, UploadId
-from tests.examples import file_of
+from tests.examples import descriptor, file_of, record_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 1), timezones=st.just(UTC))
@@ -122,3 +122,10 @@ def test_the_archive_file_of_a_compressed_archive_is_what_is_inside() -> None:
     assert replace(RECORD, decompressed=tar).archive_file is None
     assert replace(RECORD, tree=tree).archive_file == RECORD.uploaded
     assert replace(RECORD, tree=tree, decompressed=tar).archive_file == tar
+
+
+def test_an_idempotency_key_is_written_only_where_there_is_one() -> None:
+    record = record_of(descriptor(b"one"))
+    assert b"idempotency" not in record.to_bytes()
+    keyed = replace(record, idempotency_key="job 7/caf\udce9")
+    assert Record.from_bytes(keyed.to_bytes()) == keyed

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from httpbucket.storage.base import Index
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.memory import MemoryIndex
+from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.wiring import Stores
 from tests.backends import Backend, local_backend, memory_backend
 
@@ -48,3 +51,13 @@ def local(root: Path) -> Iterator[Stores]:
     yield backend.stores
     backend.stores.index.close()
     assert backend.staged() == []
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    index: Index = (
+        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
+    )
+    index.prepare()
+    yield index
+    index.close()

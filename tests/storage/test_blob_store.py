@@ -72,3 +72,9 @@ class TestBlobStore:
     def test_nobody_claims_to_know_whether_the_empty_blob_is_named(self, stores: Stores) -> None:
         keep_upload(stores, b"")
         assert stores.blobs.is_named(identity(b"")) is None
+
+    def test_of_many_contents_those_that_are_kept_are_told(self, stores: Stores) -> None:
+        keep(stores, CONTENT)
+        asked = [identity(content).value for content in (CONTENT, b"unknown", b"")]
+        assert set(stores.blobs.kept(asked)) == {asked[0], asked[2]}
+        assert set(stores.blobs.kept([])) == set()

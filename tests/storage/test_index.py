@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,6 @@ from httpbucket.domain.manifest import ManifestEntry, read_manifest
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import Index, KnownBlob, Manifest
-from httpbucket.storage.memory import MemoryIndex
-from httpbucket.storage.sqlite_index import SqliteIndex
 from tests.examples import NOW, descriptor, file_of, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
@@ -24,16 +21,6 @@ MD5_OF_BOTH = "0123456789abcdef0123456789abcdef"
 COLLIDING = [
     Descriptor({"md5": MD5_OF_BOTH, "sha256": letter * 64}, 5, 7, "text/plain") for letter in "ab"
 ]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    index: Index = (
-        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
-    )
-    index.prepare()
-    yield index
-    index.close()
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from httpbucket.storage.local.blobs import LocalBlobStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import only_one
+from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
@@ -59,6 +59,8 @@ class Stores:
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
+    in_turn: Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def open_local(
         shelves=LocalShelves(layout),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
+        in_turn=lambda name: in_turn(layout.locks, name),
     )
 
 

@@ -111,10 +111,17 @@ def read_question(text: str, *, preferred: str) -> tuple[Digest, ...]:
     """
     if ":" in text:
         return (Digest.parse(text),)
-    sizes = {name: digest_size(name) for name in (preferred, *BARE_HEX_ORDER)}
-    hexadecimal = _checked_hex(text.lower(), {size for size in sizes.values() if size})
-    fitting = (name for name, size in sizes.items() if size and 2 * size == len(hexadecimal))
-    return tuple(Digest(name, hexadecimal) for name in fitting)
+    names = (preferred, *BARE_HEX_ORDER)
+    sizes = {size for size in map(digest_size, names) if size}
+    hexadecimal = _checked_hex(text.lower(), sizes)
+    meant = algorithms_of_size(len(hexadecimal) // 2, preferred=preferred)
+    return tuple(Digest(name, hexadecimal) for name in meant)
+
+
+def algorithms_of_size(size: int, *, preferred: str) -> tuple[str, ...]:
+    """What a bare digest of ``size`` bytes may mean, in the order of `read_question`."""
+    names = dict.fromkeys((preferred, *BARE_HEX_ORDER))
+    return tuple(name for name in names if digest_size(name) == size)
 
 
 def _checked_hex(text: str, sizes: Iterable[int]) -> str:

@@ -169,6 +169,18 @@ class SlowBody(BucketError):
     problem = "slow-body"
 
 
+class MalformedChecksums(BucketError):
+    """A list of digests that a client sent cannot be read."""
+
+    problem = "malformed-checksums"
+
+
+class TooManyChecksums(BucketError):
+    """A list holds more digests, or is longer, than one question may be."""
+
+    problem = "too-many-checksums"
+
+
 class UnsupportedCoding(BucketError):
     """The body is coded in a way that would be stored as it is, and not as what it means."""
 

@@ -166,7 +166,7 @@ class Record:
     ``uploaded`` is the file as it came, None of a tree that came as its files; ``decompressed`` the
     stream inside a compressed file; ``tree`` what an archive file unpacked to, or those files;
     ``replicas`` where the content appears as well; ``headers`` the request headers that templates
-    name, ``Result`` and ``Meta-…``.
+    name, ``Result`` and ``Meta-…``; ``idempotency_key`` by what its client knows it again.
     """
 
     id: UploadId
@@ -178,6 +178,7 @@ class Record:
     findings: tuple[Finding, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     expires: datetime | None = None
+    idempotency_key: str | None = None
 
     def named_blobs(self) -> tuple[NamedBlob, ...]:
         """The blobs that this record names itself (a manifest's members come on top)."""
@@ -220,7 +221,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """The record as it lies on disk."""
-        value = {
+        value: dict[str, Any] = {
             "format": RECORD_FORMAT,
             "id": str(self.id),
             "received": self.received.isoformat(),
@@ -232,6 +233,8 @@ class Record:
             "headers": dict(self.headers),
             "expires": self.expires.isoformat() if self.expires else None,
         }
+        if self.idempotency_key is not None:
+            value["idempotency_key"] = self.idempotency_key
         # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
         return (
             json.dumps(value, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
@@ -254,7 +257,7 @@ class Record:
     @classmethod
     def _from_json(cls, value: Mapping[str, Any]) -> Self:
         uploaded, decompressed = value["uploaded"], value["decompressed"]
-        tree, expires = value["tree"], value["expires"]
+        tree, expires, key = value["tree"], value["expires"], value.get("idempotency_key")
         if not (uploaded or tree):
             raise ValueError("not a record: it names neither a file nor a tree")
         return cls(
@@ -267,6 +270,7 @@ class Record:
             findings=tuple(map(Finding.from_json, value["findings"])),
             headers={str(name): str(text) for name, text in value["headers"].items()},
             expires=datetime.fromisoformat(expires) if expires else None,
+            idempotency_key=None if key is None else str(key),
         )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -122,6 +123,10 @@ class BlobStore(Protocol):
 
     def size(self, digest: Digest) -> int | None:
         """The blob's size in bytes; None when there is none of that name."""
+        ...
+
+    def kept(self, values: Collection[bytes]) -> Collection[bytes]:
+        """Those of many SHA-256, raw, that are the name of a blob."""
         ...
 
     def digests(self) -> Iterator[Digest]:
@@ -318,6 +323,48 @@ class Index(Protocol):
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         """The SHA-256 of every blob that has this digest and that some upload names."""
+        ...
+
+    def find_many(
+        self, algorithm: str, values: Collection[bytes]
+    ) -> Collection[tuple[bytes, bytes]]:
+        """What `find` says to many digests, of one moment: pairs of a digest and a SHA-256.
+
+        Digests are raw here, because a hundred thousand `Digest` take longer than their answer.
+        """
+        ...
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        """Have these blobs (SHA-256, raw) stay ``at_least`` so long; whether that took a lease.
+
+        One that an upload of this index names for so long, or an earlier lease keeps, needs none;
+        every other gets one ``until`` then, all in one transaction. Where it took one, the caller
+        asks again whether the blob is known: it may have gone before its lease came.
+        """
+        ...
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> Collection[Digest]:
+        """Those of the blobs that a lease keeps."""
+        ...
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        """Whether a lease keeps anything that the upload names, by its tree too."""
+        ...
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        """Forget the leases of these blobs, because somebody wants them gone."""
+        ...
+
+    def forget_leases(self, *, before: datetime) -> int:
+        """Forget the leases that ended before then; how many those were."""
+        ...
+
+    def leases_since(self, now: datetime) -> datetime:
+        """Since when no lease was lost: ``now``, where a new index is asked for the first time."""
+        ...
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        """The uploads since then that came with this ``Idempotency-Key``, the oldest first."""
         ...
 
     def describe(self, blob: Digest) -> KnownBlob | None:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -110,6 +111,9 @@ class MemoryBlobStore:
         content = self._blobs.get(digest)
         return None if content is None else len(content)
 
+    def kept(self, values: Collection[bytes]) -> set[bytes]:
+        return {value for value in values if Digest.of("sha256", value) in self._blobs}
+
     def digests(self) -> Iterator[Digest]:
         return iter(list(self._blobs))
 
@@ -188,6 +192,11 @@ class _Searched:
     name: str
     headers: Mapping[str, str]
     contents: frozenset[Digest]
+    expires: datetime | None
+    idempotency_key: str | None
+
+    def stays(self, at_least: datetime) -> bool:
+        return self.expires is None or self.expires >= at_least
 
     def fits(self, wanted: UploadFilter) -> bool:
         return (
@@ -209,6 +218,8 @@ class MemoryIndex:
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
         self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
         self._replicas: dict[str, UploadId] = {}
+        self._leases: dict[Digest, datetime] = {}
+        self._leases_since: datetime | None = None
         self._complete = False
         self._agreed_day = ""
 
@@ -231,6 +242,8 @@ class MemoryIndex:
             name=searched_name(record.name),
             headers=searched_headers(record),
             contents=frozenset(named.blob.sha256 for named in every),
+            expires=record.expires,
+            idempotency_key=record.idempotency_key,
         )
 
     def _add(self, named: NamedBlob) -> None:
@@ -244,6 +257,58 @@ class MemoryIndex:
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
+
+    def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        return [
+            (value, found.value)
+            for value in set(values)
+            for found in self.find(Digest.of(algorithm, value))
+        ]
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        needing = [
+            blob
+            for blob in (Digest.of("sha256", value) for value in blobs)
+            if not self._stays(blob, at_least) and not self.leased([blob], now=at_least)
+        ]
+        for blob in needing:
+            self._leases[blob] = max(until, self._leases.get(blob, until))
+        return bool(needing)
+
+    def _stays(self, blob: Digest, at_least: datetime) -> bool:
+        uploads = self._uploads.values()
+        return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
+        return frozenset(
+            blob for blob in blobs if blob in self._leases and self._leases[blob] >= now
+        )
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        known = self._uploads.get(upload)
+        return bool(known and self.leased(known.contents, now=now))
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        for blob in blobs:
+            self._leases.pop(blob, None)
+
+    def forget_leases(self, *, before: datetime) -> int:
+        ended = [blob for blob, until in self._leases.items() if until < before]
+        self.end_leases(ended)
+        return len(ended)
+
+    def leases_since(self, now: datetime) -> datetime:
+        self._leases_since = self._leases_since or now
+        return self._leases_since
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        first = UploadFilter(since=since).first_id
+        uploads = sorted(self._uploads.items())
+        return tuple(
+            upload
+            for upload, known in uploads
+            if known.idempotency_key == key and str(upload) >= first
+        )
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)
@@ -278,3 +343,15 @@ class MemoryIndex:
 
     def close(self) -> None:
         pass
+
+
+class MemoryTurns:
+    """Names that one thread holds at a time."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        with self._locks[name]:
+            yield

@@ -86,6 +86,16 @@ class Database:
             yield self.connection()
 
     @contextmanager
+    def one_moment(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose every statement sees what was committed before the first."""
+        with self.reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A connection in a transaction that begins to write at once, and commits at the end."""
         with self._told_as_not_ready():

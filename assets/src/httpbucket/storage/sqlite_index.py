@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from httpbucket.domain.blob import Descriptor
@@ -13,6 +14,8 @@ from httpbucket.domain.search import UploadFilter, as_text, searched_headers, se
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
 from httpbucket.storage.sqlite_connection import Database
+from httpbucket.storage.sqlite_leases import SqliteLeases
+from httpbucket.storage.sqlite_many import find_many
 from httpbucket.storage.sqlite_search import candidates, chosen
 
 
@@ -21,6 +24,7 @@ class SqliteIndex:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path)
+        self._leases = SqliteLeases(self.database)
 
     def prepare(self) -> None:
         self.database.prepare()
@@ -45,8 +49,17 @@ class SqliteIndex:
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
-            row = (str(record.id), searched_name(record.name))
-            connection.execute("INSERT OR IGNORE INTO upload VALUES (?, ?)", row)
+            if record.idempotency_key is not None:
+                row = (as_text(record.idempotency_key), str(record.id))
+                connection.execute("INSERT OR IGNORE INTO idempotency VALUES (?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO upload (id, name, expires) VALUES (?, ?, ?)",
+                (
+                    str(record.id),
+                    searched_name(record.name),
+                    record.expires.timestamp() if record.expires else None,
+                ),
+            )
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -58,6 +71,35 @@ class SqliteIndex:
             question = "SELECT sha256 FROM alias WHERE value = ? AND algorithm = ?"
             rows = self.database.rows(question, digest.value, digest.algorithm)
         return tuple(Digest.of("sha256", value) for (value,) in rows)
+
+    def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        with self.database.one_moment() as connection:
+            return find_many(connection, algorithm, values)
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        if self.is_complete() and not self._leases.may_need(at_least):
+            return False
+        return self._leases.grant(blobs, at_least=at_least, until=until)
+
+    def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
+        return self._leases.of(blobs, now)
+
+    def has_lease(self, upload: UploadId, *, now: datetime) -> bool:
+        return self._leases.hold(upload, now)
+
+    def end_leases(self, blobs: Collection[Digest]) -> None:
+        self._leases.end(blobs)
+
+    def forget_leases(self, *, before: datetime) -> int:
+        return self._leases.forget(before)
+
+    def leases_since(self, now: datetime) -> datetime:
+        return self._leases.since(now)
+
+    def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
+        question = "SELECT upload FROM idempotency WHERE key = ? AND upload >= ? ORDER BY upload"
+        rows = self.database.rows(question, as_text(key), UploadFilter(since=since).first_id)
+        return tuple(UploadId(upload) for (upload,) in rows)
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         rows = self.database.rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -15,7 +15,14 @@ CREATE TABLE IF NOT EXISTS alias (
     value BLOB NOT NULL, algorithm TEXT NOT NULL, sha256 BLOB NOT NULL,
     PRIMARY KEY (value, algorithm, sha256)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS upload (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, expires REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS upload_by_expires ON upload (expires) WHERE expires IS NOT NULL;
+CREATE TABLE IF NOT EXISTS idempotency (
+    key TEXT NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (key, upload)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lease (sha256 BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS header (
     name TEXT NOT NULL, value TEXT NOT NULL, upload TEXT NOT NULL,
     PRIMARY KEY (name, value, upload)

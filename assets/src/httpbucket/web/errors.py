@@ -20,6 +20,8 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.SeveralFiles: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsafePath: HTTPStatus.BAD_REQUEST,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.MalformedChecksums: HTTPStatus.BAD_REQUEST,
+    errors.TooManyChecksums: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.IncompleteBody: HTTPStatus.BAD_REQUEST,
     errors.ClientGone: HTTPStatus.BAD_REQUEST,
     unpacking.InvalidWish: HTTPStatus.BAD_REQUEST,

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +54,11 @@ class LocalBlobStore:
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
             return self._names.size(digest)
+
+    def kept(self, values: Collection[bytes]) -> set[bytes]:
+        # 2 µs each; by way of `Digest` and `size` it would be 6.
+        path_of, is_there = self._layout.blob_text_of_hex, os.access
+        return {value for value in values if is_there(path_of(value.hex()), os.F_OK)}
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):

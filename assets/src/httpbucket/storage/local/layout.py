@@ -98,7 +98,10 @@ class Layout:
 
     def blob_text(self, digest: Digest) -> str:
         """The same as text, for those who need thousands: pathlib takes 2 µs for each ``/``."""
-        name = digest.hex
+        return self.blob_text_of_hex(digest.hex)
+
+    def blob_text_of_hex(self, name: str) -> str:
+        """The same of a digest's hex."""
         return f"{self.root}/blob/{name[:2]}/{name[2:4]}/{name}"
 
     def upload(self, upload: UploadId) -> Path:

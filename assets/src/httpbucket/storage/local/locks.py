@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,14 +20,38 @@ def try_lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at ``path``, waiting for others to let go of it."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock file at ``path``, waiting for others to let go of it; yields its descriptor."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_turn(directory: Path, name: str) -> Iterator[None]:
+    """Hold any ``name``, waiting for others to let go of it. No lock file is left behind."""
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    path = directory / f"turn-{digest}"
+    while True:
+        with locked(path) as descriptor:
+            # Who held it before has removed the file, and others may hold a new one.
+            if not _is_at(path, descriptor):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

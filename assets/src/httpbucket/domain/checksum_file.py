@@ -1,0 +1,175 @@
+r"""Checksum files: what ``sha256sum`` and its kin print, line by line.
+
+Read are the forms of GNU coreutils and BusyBox (``<hex>  name``, ``<hex> *name``), their escapes
+(a line that begins with a backslash has ``\\``, ``\n`` and ``\r`` in its name), ``--zero``,
+``--tag`` and BSD (``SHA256 (name) = <hex>``), and digests without a name, bare or as
+``algorithm:hex``. Empty lines and those that begin with ``#`` say nothing, as for ``--check``
+(https://www.gnu.org/software/coreutils/manual/html_node/cksum-output-modes.html).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from httpbucket.domain.digest import Digest, algorithm_name, algorithms_of_size, digest_size
+from httpbucket.domain.errors import MalformedChecksums
+
+#: The longest line in bytes: a path as long as Linux takes (4,096), though each byte be escaped.
+MOST_LINE_BYTES = 8448
+
+_PLAIN = re.compile(
+    rb"(?P<escaped>\\?)(?:(?P<algorithm>[\w/-]+):)?(?P<hex>[0-9A-Fa-f]+)(?: [ *](?P<name>.+))?",
+    re.DOTALL,
+)
+_TAGGED = re.compile(
+    rb"(?P<escaped>\\?)(?P<algorithm>[\w/-]+) ?\((?P<name>.+)\) ?= (?P<hex>[0-9A-Fa-f]+)", re.DOTALL
+)
+_ESCAPE = re.compile(rb"\\(.?)", re.DOTALL)
+_ESCAPED = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
+
+#: Where one line follows another without a line's end in between.
+_LINES_RUN_TOGETHER = re.compile(rb"[0-9A-Fa-f]{32} [ *]")
+
+
+class ChecksumEntry(NamedTuple):
+    """One digest that a client names, and the bytes in which it did.
+
+    ``value`` is the digest, raw, of one of ``algorithms``, the likeliest first; ``raw`` is the line
+    with its end, or the JSON element. A tuple, because a hundred thousand of them come at once.
+    """
+
+    value: bytes
+    algorithms: tuple[str, ...]
+    written_name: bytes
+    is_escaped: bool
+    raw: bytes
+
+    @property
+    def name(self) -> str:
+        """The file's name, or ``""``; bytes that are no UTF-8 become lone surrogates (PEP 383).
+
+        Raises `MalformedChecksums` for an escape that means nothing.
+        """
+        written = self.written_name
+        name = _ESCAPE.sub(_unescaped, written) if self.is_escaped else written
+        return name.decode(errors="surrogateescape")
+
+    @property
+    def question(self) -> tuple[Digest, ...]:
+        """The digests that it may mean, best first."""
+        return tuple(Digest.of(algorithm, self.value) for algorithm in self.algorithms)
+
+
+def read_checksum_file(pieces: Iterable[bytes], *, preferred: str) -> Iterator[ChecksumEntry]:
+    r"""Read a checksum file that comes in pieces of any size; memory holds a piece and a line.
+
+    Lines end with NUL where the first does, and else with a line feed, or a carriage return and
+    line feed. Bare hex means what `algorithms_of_size` says. Raises `MalformedChecksums`, which
+    says the line.
+
+    >>> empty = b"d41d8cd98f00b204e9800998ecf8427e"
+    >>> [entry] = read_checksum_file([empty + b"  a b", b".txt\n"], preferred="md5")
+    >>> entry.algorithms, entry.name
+    (('md5',), 'a b.txt')
+    """
+    for number, (line, end) in enumerate(_lines(pieces), 1):
+        text = line[:-1] if end != b"\0" and line.endswith(b"\r") else line
+        if not text or text.startswith(b"#"):
+            continue
+        try:
+            entry = _read(text, line + end, preferred)
+            if not end and _LINES_RUN_TOGETHER.search(entry.written_name):
+                raise MalformedChecksums(
+                    "holds several digests without a line's end between them; "
+                    "send the file with curl --data-binary, because -d takes line ends out."
+                )
+            yield entry
+        except MalformedChecksums as error:
+            raise MalformedChecksums(f"Line {number} {error}", line=number) from None
+
+
+def checked_entry(
+    algorithm: str | None, hexadecimal: str, *, preferred: str, name: bytes = b"", raw: bytes
+) -> ChecksumEntry:
+    """The entry of this digest. Raises `MalformedChecksums` where it is none."""
+    if len(hexadecimal) % 2:
+        raise MalformedChecksums(f"has a digest of {len(hexadecimal)} digits, an odd number.")
+    value = bytes.fromhex(hexadecimal)
+    algorithms = _algorithms(algorithm, len(value), preferred)
+    return ChecksumEntry(value, algorithms, name, False, raw)
+
+
+# Bounded, because clients name algorithms as they like.
+@functools.lru_cache(maxsize=256)
+def _algorithms(name: str | None, size: int, preferred: str) -> tuple[str, ...]:
+    if name is None:
+        meant = algorithms_of_size(size, preferred=preferred)
+    else:
+        known = algorithm_name(name)
+        meant = (known,) if known and digest_size(known) == size else ()
+    if not meant:
+        shown = f" of {name}" if name else ""
+        raise MalformedChecksums(f"has {2 * size} digits, which is no digest{shown} known here.")
+    return meant
+
+
+def _read(text: bytes, raw: bytes, preferred: str) -> ChecksumEntry:
+    if len(text) > MOST_LINE_BYTES:
+        raise MalformedChecksums(f"is longer than {MOST_LINE_BYTES} bytes.")
+    found = _PLAIN.fullmatch(text) or _TAGGED.fullmatch(text)
+    if found is None:
+        shown = repr(text[:80].decode(errors="replace"))
+        raise MalformedChecksums(
+            f"is not what sha256sum prints (a digest, two spaces, a name): {shown}."
+        )
+    escaped, algorithm, hexadecimal, name = found.group("escaped", "algorithm", "hex", "name")
+    entry = checked_entry(
+        algorithm.decode() if algorithm else None,
+        hexadecimal.decode(),
+        preferred=preferred,
+        name=name or b"",
+        raw=raw,
+    )
+    return entry._replace(is_escaped=True) if escaped else entry
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Each line, and the end that it had; the last may have none."""
+    rest, end = b"", b""
+    for piece in pieces:
+        rest += piece
+        end = end or _end_of_lines(rest)
+        if end:
+            *whole, rest = rest.split(end)
+            for line in whole:
+                yield line, end
+        if len(rest) > MOST_LINE_BYTES:
+            break
+    if rest:
+        *whole, rest = rest.split(end or b"\n")
+        for line in whole:
+            yield line, end or b"\n"
+        if rest:
+            yield rest, b""
+
+
+def _end_of_lines(start: bytes) -> bytes:
+    """What ends the lines of a text that begins so; empty while that is not certain.
+
+    A name may hold line feeds where lines end with NUL.
+    """
+    if b"\0" in start[: MOST_LINE_BYTES + 1]:
+        return b"\0"
+    return b"\n" if len(start) > MOST_LINE_BYTES else b""
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    try:
+        return _ESCAPED[found[1]]
+    except KeyError:
+        raise MalformedChecksums(
+            f"A name has the escape {found[0].decode(errors='replace')!r}, which means nothing."
+        ) from None

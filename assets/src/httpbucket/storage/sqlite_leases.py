@@ -1,0 +1,116 @@
+"""Leases in the index: which contents stay for a while, whatever expires.
+
+A lease is a row only where no upload keeps its content for so long. By default none expires, so
+that asking never writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.upload import UploadId
+from httpbucket.storage.sqlite_connection import Database
+from httpbucket.storage.sqlite_many import rows_of_many
+
+# Each EXISTS ends at the first upload that stays.
+_STAYING = """
+SELECT sha256 FROM blob WHERE (
+    EXISTS (
+        SELECT 1 FROM named_by_upload AS holder JOIN upload ON upload.id = holder.upload
+        WHERE holder.sha256 = blob.sha256 AND (expires IS NULL OR expires >= ?1)
+    ) OR EXISTS (
+        SELECT 1 FROM named_by_manifest AS member
+        JOIN named_by_upload AS holder ON holder.sha256 = member.manifest
+        JOIN upload ON upload.id = holder.upload
+        WHERE member.sha256 = blob.sha256 AND (expires IS NULL OR expires >= ?1)
+    )
+) AND sha256 IN ({})
+"""
+
+_LEASED = "SELECT sha256 FROM lease WHERE until >= ? AND sha256 IN ({})"
+
+# From the leases, which are few, to the upload, whose tree may be large.
+_UPLOAD_LEASED = """
+SELECT 1 FROM lease WHERE until >= ?1 AND (
+    EXISTS (SELECT 1 FROM named_by_upload WHERE (sha256, upload) = (lease.sha256, ?2)) OR EXISTS (
+        SELECT 1 FROM named_by_manifest AS member
+        JOIN named_by_upload AS holder ON (holder.sha256, holder.upload) = (member.manifest, ?2)
+        WHERE member.sha256 = lease.sha256
+    )
+) LIMIT 1
+"""
+
+_EXTEND = """
+INSERT INTO lease VALUES (?, ?)
+ON CONFLICT (sha256) DO UPDATE SET until = max(until, excluded.until)
+"""
+
+
+class SqliteLeases:
+    """The leases of an index."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def grant(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        """Do what `Index.lease` does, where some upload may go too early."""
+        with self._database.one_moment() as connection:
+            needing = _needing(connection, blobs, at_least.timestamp())
+        if not needing:
+            return False
+        with self._database.writing() as connection:
+            rows = [(blob, until.timestamp()) for blob in needing]
+            connection.executemany(_EXTEND, rows)
+        return True
+
+    def may_need(self, at_least: datetime) -> bool:
+        """Whether any upload goes before then."""
+        question = "SELECT 1 FROM upload WHERE expires < ? LIMIT 1"
+        return bool(self._database.rows(question, at_least.timestamp()))
+
+    def of(self, blobs: Collection[Digest], now: datetime) -> frozenset[Digest]:
+        """Those of the blobs that a lease keeps."""
+        with self._database.one_moment() as connection:
+            rows = _leased(connection, [blob.value for blob in blobs], now.timestamp())
+        return frozenset(Digest.of("sha256", value) for (value,) in rows)
+
+    def hold(self, upload: UploadId, now: datetime) -> bool:
+        """Whether a lease keeps anything that the upload names."""
+        return bool(self._database.rows(_UPLOAD_LEASED, now.timestamp(), str(upload)))
+
+    def end(self, blobs: Collection[Digest]) -> None:
+        """Forget the leases of these blobs."""
+        with self._database.writing() as connection:
+            rows = [(blob.value,) for blob in blobs]
+            connection.executemany("DELETE FROM lease WHERE sha256 = ?", rows)
+
+    def forget(self, before: datetime) -> int:
+        """Forget the leases that ended before then; how many those were."""
+        with self._database.writing() as connection:
+            ended = connection.execute("DELETE FROM lease WHERE until < ?", (before.timestamp(),))
+            return ended.rowcount
+
+    def since(self, now: datetime) -> datetime:
+        """Since when no lease was lost; ``now`` where nobody asked before."""
+        with self._database.writing() as connection:
+            first = ("leases_since", str(now.timestamp()))
+            connection.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", first)
+        ((since,),) = self._database.rows("SELECT value FROM state WHERE name = 'leases_since'")
+        return datetime.fromtimestamp(float(since), UTC)
+
+
+def _needing(
+    connection: sqlite3.Connection, blobs: Collection[bytes], at_least: float
+) -> set[bytes]:
+    staying = rows_of_many(connection, _STAYING, blobs, at_least)
+    rest = set(blobs).difference(blob for (blob,) in staying)
+    return rest.difference(blob for (blob,) in _leased(connection, rest, at_least))
+
+
+def _leased(
+    connection: sqlite3.Connection, blobs: Collection[bytes], at: float
+) -> list[tuple[bytes]]:
+    return rows_of_many(connection, _LEASED, blobs, at)

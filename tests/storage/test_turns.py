@@ -1,0 +1,65 @@
+"""The contract of `Stores.in_turn`, on every backend, and what processes add to it."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.locks import in_turn
+from httpbucket.wiring import Stores
+from tests.processes import in_children
+
+NAMES = ["key", "", "../../etc/passwd", "x" * 5000, "clé", "caf\udce9", "a\0b\n"]
+
+
+class TestTurns:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_any_name_can_be_held_again_and_again(self, stores: Stores, name: str) -> None:
+        for _ in range(2):
+            with stores.in_turn(name):
+                pass
+
+    def test_who_comes_meanwhile_waits_and_others_do_not(self, stores: Stores) -> None:
+        order: list[str] = []
+
+        def second() -> None:
+            with stores.in_turn("key"):
+                order.append("second")
+
+        waiting = threading.Thread(target=second)
+        with stores.in_turn("key"):
+            waiting.start()
+            with stores.in_turn("another key"):
+                order.append("first")
+        waiting.join(timeout=20)
+        assert order == ["first", "second"]
+
+    def test_a_failure_lets_go(self, stores: Stores) -> None:
+        with pytest.raises(RuntimeError), stores.in_turn("key"):
+            raise RuntimeError
+        with stores.in_turn("key"):
+            pass
+
+
+def test_a_name_leaves_no_file_behind(local: Stores, layout: Layout) -> None:
+    for name in NAMES:
+        with local.in_turn(name):
+            pass
+    assert [path.name for path in layout.locks.glob("turn-*")] == []
+
+
+def test_no_two_processes_hold_a_name_together(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    in_children([partial(count, tmp_path, counter, 200) for _ in range(4)])
+    assert counter.read_text() == "800"
+
+
+def count(directory: Path, counter: Path, times: int) -> None:
+    for _ in range(times):
+        with in_turn(directory, "key"):
+            counter.write_text(str(int(counter.read_text()) + 1))
