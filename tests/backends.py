@@ -13,6 +13,7 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryIndex,
+    MemoryPendingTrees,
     MemoryRecords,
     MemoryReplicas,
     MemoryStaging,
@@ -51,6 +52,7 @@ def memory_stores(
         shelves=MemoryShelves(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
+        pending_trees=MemoryPendingTrees(),
         index=index or MemoryIndex(),
         only_one=lambda duty: nullcontext(True),
         in_turn=MemoryTurns(),

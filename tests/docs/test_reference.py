@@ -121,7 +121,8 @@ def _defaults(page: Path) -> dict[str, str]:
 
 def _routes() -> Iterator[tuple[str, str]]:
     unused: Any = None
-    ports = dict.fromkeys(("ingest", "lookup", "browse", "pack", "searching"), unused)
+    names = ("ingest", "offer_tree", "members", "lookup", "browse", "pack", "searching")
+    ports = dict.fromkeys(names, unused)
     app = create_app(Settings.from_environ({}), **ports)
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) - {"OPTIONS"}:

@@ -42,6 +42,8 @@ def site_on(settings: Settings, stores: Stores) -> Site:
     app = create_app(
         settings,
         ingest=services.ingest,
+        offer_tree=services.offer_tree,
+        members=services.members,
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,

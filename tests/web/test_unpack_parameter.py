@@ -31,6 +31,8 @@ def post(
     app = create_app(
         bench.settings,
         ingest=services.ingest,
+        offer_tree=services.offer_tree,
+        members=services.members,
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,

@@ -44,6 +44,8 @@ class Settings:
     fsync: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
+    # How long what was begun is kept for its client to go on with: trees that lack files.
+    partial_seconds: int
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -81,6 +83,7 @@ class Settings:
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
+            "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),

@@ -17,8 +17,10 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
 from httpbucket.services.publish import Publish
+from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.search import Search
@@ -26,6 +28,7 @@ from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
     Index,
+    PendingTrees,
     Records,
     Replicas,
     Shelves,
@@ -38,6 +41,7 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.pending_trees import LocalPendingTrees
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
@@ -56,6 +60,7 @@ class Stores:
     records: Records
     replicas: Replicas
     shelves: Shelves
+    pending_trees: PendingTrees
     index: Index
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
@@ -68,6 +73,8 @@ class Services:
     """What the product does. ``index_gap`` is set when the index may lack a record."""
 
     ingest: Ingest
+    offer_tree: OfferTree
+    members: ReceiveMembers
     lookup: Lookup
     browse: Browse
     pack: Pack
@@ -100,6 +107,7 @@ def open_local(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
         shelves=LocalShelves(layout),
+        pending_trees=LocalPendingTrees(layout, disk, staging),
         index=SqliteIndex(layout.index),
         only_one=lambda duty: only_one(layout.locks / duty),
         in_turn=lambda name: in_turn(layout.locks, name),
@@ -133,11 +141,12 @@ def build(
         digests=settings.digests,
         limits=_unpack_limits(settings),
     )
+    limits, unpack = _unpack_limits(settings), _unpack(settings, stores, media_type_of)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
-        unpack=_unpack(settings, stores, media_type_of),
+        unpack=unpack,
         publish=publish,
         assemble=assemble,
         media_type_of=media_type_of,
@@ -147,8 +156,32 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
+    members = ReceiveMembers(
+        staging=stores.staging,
+        blobs=stores.blobs,
+        media_type_of=media_type_of,
+        digests=settings.digests,
+        limits=limits,
+        max_content_length=settings.max_content_length,
+        place=unpack.place,
+    )
+    offer_tree = OfferTree(
+        pending=stores.pending_trees,
+        assemble=assemble,
+        members=members,
+        blobs=stores.blobs,
+        records=stores.records,
+        index=stores.index,
+        digests=settings.digests,
+        limits=limits,
+        keep_seconds=settings.partial_seconds,
+        now=now,
+        new_id=lambda: secrets.token_hex(16),
+    )
     return Services(
         ingest=ingest,
+        offer_tree=offer_tree,
+        members=members,
         lookup=Lookup(blobs=stores.blobs, index=stores.index),
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),

@@ -45,6 +45,8 @@ class Site:
         app = create_app(
             settings,
             ingest=self.services.ingest,
+            offer_tree=self.services.offer_tree,
+            members=self.services.members,
             lookup=self.services.lookup,
             browse=self.services.browse,
             pack=self.services.pack,

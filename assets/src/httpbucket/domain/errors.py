@@ -68,6 +68,19 @@ class TooManyFiles(BucketError):
     problem = "too-many-files"
 
 
+class DigestMismatch(BucketError):
+    """A content is not the one whose digest the client sent along."""
+
+    problem = "digest-mismatch"
+
+    def __init__(self, *, expected: object, actual: object, what: str = "The file") -> None:
+        super().__init__(
+            f"{what} came as {actual}, but {expected} was sent along; nothing was kept.",
+            expected=str(expected),
+            actual=str(actual),
+        )
+
+
 class MissingFile(BucketError):
     """The request carries no file in the field where one is expected."""
 
@@ -143,6 +156,24 @@ class UnsafePath(BucketError):
     """A file's path points out of its tree, or deceives those who read it."""
 
     problem = "unsafe-path"
+
+
+class PendingTreeNotFound(BucketError):
+    """No tree with this id waits for its files."""
+
+    problem = "tree-not-found"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"No tree {text[:80]!r} waits for files; it may have expired (PARTIAL_SECONDS). "
+            "Send the list of its digests to POST /tree again."
+        )
+
+
+class TooManyPendingTrees(BucketError):
+    """More trees wait for their files than this store remembers."""
+
+    problem = "too-many-pending-trees"
 
 
 class MalformedBody(BucketError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 
 from httpbucket.wiring import Services, Stores
 
@@ -36,6 +37,10 @@ class Duties:
         """Let the thread end soon."""
         self._stopping = True
         self._services.index_gap.set()
+
+    def forget_expired(self) -> None:
+        """Forget what its clients began and did not end in time."""
+        self._stores.pending_trees.sweep(datetime.now(UTC))
 
     def clear_up(self) -> None:
         """Remove what a worker left that was killed, and make the replicas that it still owed.
@@ -70,8 +75,15 @@ class Duties:
         except Exception:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
+            self._try_to_forget_expired()
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
             self._services.index_gap.wait(seconds)
+
+    def _try_to_forget_expired(self) -> None:
+        try:
+            self.forget_expired()
+        except Exception:
+            logger.exception("What expired could not be forgotten.")
 
     def _try_to_complete_index(self) -> bool:
         try:

@@ -18,6 +18,8 @@ application = HonestBodies(
     create_app(
         settings,
         ingest=services.ingest,
+        offer_tree=services.offer_tree,
+        members=services.members,
         lookup=services.lookup,
         browse=services.browse,
         pack=services.pack,

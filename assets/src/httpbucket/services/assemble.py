@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from httpbucket.content.findings import Findings, shown
@@ -58,7 +58,7 @@ class Assemble:
         self._staging = staging
         self._trees = trees
         self._publish = publish
-        self._digests = digests
+        self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
         self._limits = limits
 
     def plan(self, name: str, names: Sequence[str]) -> AssemblyPlan:
@@ -78,28 +78,64 @@ class Assemble:
         )
         return AssemblyPlan(kept_filename(name), files, findings.told())
 
-    def keep(self, plan: AssemblyPlan, describe: Describe, headers: Mapping[str, str]) -> Receipt:
-        """Publish the tree, whose files the caller kept. Raises what the ports raise."""
-        act = Act(self._staging, self._digests)
+    def keep(
+        self,
+        plan: AssemblyPlan,
+        describe: Describe,
+        headers: Mapping[str, str],
+        *,
+        findings: Sequence[Finding] = (),
+    ) -> Receipt:
+        """Publish the tree, whose files the caller kept. Raises what the ports raise.
+
+        ``findings`` are about the way in which they came.
+        """
+        size = _Sum()
+        entries = size.of(self._entries(plan, describe))
+        header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
+        manifest = self._keep_manifest(header, entries)
+        tree = Tree(plan.name, manifest, len(plan.files), size.bytes)
+        log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
+        draft = Draft(None, tree=tree, findings=(*plan.findings, *findings), log=(log,))
+        return self._publish.publish(draft, headers)
+
+    def _keep_manifest(
+        self, header: ManifestHeader, entries: Iterable[ManifestEntry]
+    ) -> Descriptor:
+        act = Act(self._staging, self._algorithms)
         try:
-            incoming, total = act.new_file(), 0
-
-            def counted(entries: Iterator[ManifestEntry]) -> Iterator[ManifestEntry]:
-                nonlocal total
-                for entry in entries:
-                    total += entry.blob.size if entry.blob else 0
-                    yield entry
-
-            header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
-            write_manifest(incoming, header, counted(_entries(plan, describe)))
+            incoming = act.new_file()
+            write_manifest(incoming, header, entries)
             manifest = incoming.known_as(MANIFEST_MEDIA_TYPE)
             self._trees.keep(incoming.staged, manifest.sha256)
         finally:
             act.close()
-        tree = Tree(plan.name, manifest, len(plan.files), total)
-        log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
-        draft = Draft(None, tree=tree, findings=plan.findings, log=(log,))
-        return self._publish.publish(draft, headers)
+        return manifest
+
+    def _entries(self, plan: AssemblyPlan, describe: Describe) -> Iterator[ManifestEntry]:
+        """In portions, so that not all descriptors of a large tree are in memory at once."""
+        files = iter(plan.files)
+        while portion := list(itertools.islice(files, _AT_ONCE)):
+            blobs = describe([number for _, number in portion])
+            for (path, _), blob in zip(portion, blobs, strict=True):
+                yield ManifestEntry(path, self._as_ever(blob, path))
+
+    def _as_ever(self, blob: Descriptor, path: str) -> Descriptor:
+        """The same, whoever described it: digests in one order, the media type by the name."""
+        digests = {name: blob.digests[name] for name in self._algorithms}
+        return Descriptor(digests, blob.size, blob.crc32, media_type_of_name(path))
+
+
+@dataclass
+class _Sum:
+    """The bytes of the entries that passed."""
+
+    bytes: int = 0
+
+    def of(self, entries: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
+        for entry in entries:
+            self.bytes += entry.blob.size if entry.blob else 0
+            yield entry
 
 
 def tree_paths(names: Sequence[str], tree: str, limits: UnpackLimits) -> list[str]:
@@ -124,13 +160,3 @@ def _checked_path(name: str, limits: UnpackLimits) -> str:
     if not path or name.endswith("/"):
         raise UnsafePath(f"The path {shown(name)} names no file; nothing was kept.")
     return path
-
-
-def _entries(plan: AssemblyPlan, describe: Describe) -> Iterator[ManifestEntry]:
-    """In pieces, so that not all descriptors of a large tree are in memory at once."""
-    files = iter(plan.files)
-    while piece := list(itertools.islice(files, _AT_ONCE)):
-        blobs = describe([number for _, number in piece])
-        for (path, _), blob in zip(piece, blobs, strict=True):
-            media_type = media_type_of_name(path)
-            yield ManifestEntry(path, Descriptor(blob.digests, blob.size, blob.crc32, media_type))

@@ -149,7 +149,8 @@ class FactFinder:
             return None
         # A producer's clock may be ahead of ours; and 0 is what is not known.
         received = record.received.timestamp()
-        modified = datetime.fromtimestamp(min(entry.mtime, received) or received, UTC)
+        seconds = min(max(entry.mtime, 0.0), received) if entry.mtime else received
+        modified = datetime.fromtimestamp(seconds, UTC)
         return Facts(entry.blob, modified, record.received, executable=entry.executable)
 
     def _search(self, digest: Digest) -> ManifestSearch:

@@ -153,7 +153,8 @@ class WaitingFile:
 class Act:
     """One client act: its files share one allowance, and go when it ends unless they were kept.
 
-    Files wait in a batch of ``blobs`` where there may be many of them.
+    Files wait in a batch of ``blobs`` where there may be many of them. ``framing`` are bytes beyond
+    the ``limit`` which are no file's.
     """
 
     def __init__(
@@ -162,11 +163,13 @@ class Act:
         digests: Sequence[str],
         *,
         limit: int | None = None,
+        framing: int = 0,
         blobs: BlobStore | None = None,
     ) -> None:
         self._staging = staging
         self._digests = digests
         self._limit = limit
+        self._framing = framing
         self._blobs = blobs
         self._batch: BlobBatch | None = None
         self._received = 0
@@ -174,7 +177,7 @@ class Act:
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
-        if self._limit is not None and size > self._limit:
+        if self._limit is not None and size > self._limit + self._framing:
             raise TooLarge(self._limit)
 
     def new_file(self) -> IncomingFile:

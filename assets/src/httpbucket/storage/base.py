@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
+from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, UploadId
@@ -283,6 +284,28 @@ class Shelves(Protocol):
         ...
 
 
+class PendingTrees(Protocol):
+    """Trees that wait for some of their files: known to every process, until they expire."""
+
+    def save(self, pending: PendingTree) -> None:
+        """Remember it, in place of what was remembered of that id, whole or not at all.
+
+        Raises `TooManyPendingTrees` for a new one where very many wait.
+        """
+        ...
+
+    def hold(self, id: str) -> AbstractContextManager[PendingTree]:
+        """What is remembered of the id; others who hold it wait. It may be saved meanwhile.
+
+        Raises `PendingTreeNotFound`.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Forget those that expired before ``now``; how many those were."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
@@ -365,6 +388,10 @@ class Index(Protocol):
 
     def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
         """The uploads since then that came with this ``Idempotency-Key``, the oldest first."""
+        ...
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        """What is known of those blobs (SHA-256, raw) that some upload names."""
         ...
 
     def describe(self, blob: Digest) -> KnownBlob | None:

@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import EMPTY, Digest
-from httpbucket.domain.errors import BlobNotFound, UploadNotFound
+from httpbucket.domain.errors import BlobNotFound, PendingTreeNotFound, UploadNotFound
+from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import (
@@ -185,6 +187,31 @@ class MemoryReplicas:
         return 0
 
 
+class MemoryPendingTrees:
+    """Pending trees in a dictionary, as the lines that a disk would hold."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, list[bytes]] = {}
+        self._lock = threading.RLock()
+
+    def save(self, pending: PendingTree) -> None:
+        self._trees[pending.id] = list(pending.to_lines())
+
+    @contextmanager
+    def hold(self, id: str) -> Iterator[PendingTree]:
+        with self._lock:
+            if checked_id(id) not in self._trees:
+                raise PendingTreeNotFound(id)
+            yield PendingTree.from_lines(self._trees[id])
+
+    def sweep(self, now: datetime) -> int:
+        trees = [PendingTree.from_lines(lines) for lines in self._trees.values()]
+        expired = [tree.id for tree in trees if tree.expires < now]
+        for id in expired:
+            del self._trees[id]
+        return len(expired)
+
+
 @dataclass(frozen=True)
 class _Searched:
     """What an upload is found by."""
@@ -309,6 +336,10 @@ class MemoryIndex:
             for upload, known in uploads
             if known.idempotency_key == key and str(upload) >= first
         )
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        known = ((value, self._known.get(Digest.of("sha256", value))) for value in blobs)
+        return {value: one.blob for value, one in known if one}
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)

@@ -11,10 +11,22 @@ from httpbucket.domain.size import show_size
 from httpbucket.services.browse import Browse
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
+from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.search import Search
 from httpbucket.services.view import text_line, text_lines
-from httpbucket.web import blobs, checksums, errors, search, server, shelves, uploads, ways_in
+from httpbucket.web import (
+    blobs,
+    checksums,
+    errors,
+    search,
+    server,
+    shelves,
+    trees,
+    uploads,
+    ways_in,
+)
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuse_other_sites
 from httpbucket.web.directories import Directories
@@ -37,6 +49,8 @@ def create_app(
     settings: Settings,
     *,
     ingest: Ingest,
+    offer_tree: OfferTree,
+    members: ReceiveMembers,
     lookup: Lookup,
     browse: Browse,
     pack: Pack,
@@ -54,7 +68,11 @@ def create_app(
     directories = Directories(browse=browse, pack=pack)
     app.register_blueprint(server.blueprint(search=searching, present=present))
     app.register_blueprint(search.blueprint(search=searching, present=present))
-    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=Receipts(present)))
+    receipts = Receipts(present)
+    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=receipts))
+    app.register_blueprint(
+        trees.blueprint(offer_tree=offer_tree, members=members, ingest=ingest, receipts=receipts)
+    )
     app.register_blueprint(uploads.blueprint(browse=browse, present=present))
     checksum_type = settings.checksum_type
     app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
+    errors.DigestMismatch: HTTPStatus.BAD_REQUEST,
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
     errors.SeveralFiles: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -31,6 +32,7 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.BlobNotFound: HTTPStatus.NOT_FOUND,
     errors.UploadNotFound: HTTPStatus.NOT_FOUND,
     errors.NameNotFound: HTTPStatus.NOT_FOUND,
+    errors.PendingTreeNotFound: HTTPStatus.NOT_FOUND,
     errors.TooManyFiles: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
     errors.AmbiguousDigest: HTTPStatus.CONFLICT,
@@ -38,6 +40,7 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.UnsupportedCoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.DamagedRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.IndexNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyPendingTrees: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
@@ -22,10 +22,11 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file of a form, and its name as the client gave it."""
+    """A file of a form, its name as the client gave it, and what else its part says."""
 
     content: Content
     filename: str | None
+    headers: Headers
 
     def close(self) -> None:
         """Nothing, though Werkzeug asks for it: the act's end is the file's."""
@@ -70,10 +71,21 @@ class _Parts:
         # A part may lack a name; then Werkzeug says None.
         if isinstance(now, File):
             assert self._incoming is not None
-            part = FilePart(self.act.put_aside(self._incoming), now.filename)
+            content = self.act.put_aside(self._incoming)
+            part = FilePart(content, now.filename, _worth_keeping(now.headers))
             self.files.append((now.name or "", part))
         elif isinstance(now, Field):
             self.fields.append((now.name or "", self._text.decode(errors="replace")))
+
+
+_WITHOUT_MORE = Headers()
+
+
+def _worth_keeping(headers: Headers) -> Headers:
+    """What every part has takes 1 KB each; digests and the like are rare."""
+    if set(headers.keys()) <= {"Content-Disposition", "Content-Type"}:
+        return _WITHOUT_MORE
+    return headers
 
 
 class ActFormParser(FormDataParser):

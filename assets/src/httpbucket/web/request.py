@@ -124,15 +124,9 @@ def _as_utf8(value: str) -> str:
 def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
-    Refuses what can be refused before the body is read: a coding that would be stored as it
-    stands (RFC 9110, 8.4), and a length over the limit.
+    Refuses what can be refused before the body is read: a coding, and a length over the limit.
     """
-    for header in ("Content-Encoding", "Transfer-Encoding"):
-        coding = request.headers.get(header, "identity").strip().lower()
-        if coding not in {"identity", "chunked", ""}:
-            raise UnsupportedCoding(
-                f"{header}: {coding[:80]} is not undone here; send the file as it is."
-            )
+    refuse_codings(request)
     request.act = act = ingest.begin()
     try:
         is_tree = TREE in request.headers or TREE in request.args
@@ -141,3 +135,13 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
         yield
     finally:
         act.close()
+
+
+def refuse_codings(request: BucketRequest) -> None:
+    """Refuse a body that would be taken as it stands and not as what it means (RFC 9110, 8.4)."""
+    for header in ("Content-Encoding", "Transfer-Encoding"):
+        coding = request.headers.get(header, "identity").strip().lower()
+        if coding not in {"identity", "chunked", ""}:
+            raise UnsupportedCoding(
+                f"{header}: {coding[:80]} is not undone here; send the file as it is."
+            )

@@ -76,6 +76,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def partial(self) -> Path:
+        return self.private / "partial"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
 
