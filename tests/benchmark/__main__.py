@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from tests.benchmark import unpack
+from tests.benchmark import trees, unpack
 
 
 def main() -> None:
@@ -21,6 +21,9 @@ def main() -> None:
     quiet = redirect_stdout(StringIO())
     with quiet, tempfile.TemporaryDirectory(dir=options.directory) as directory:
         found = unpack.benchmark(Path(directory), rounds=options.rounds)
+        place = Path(directory) / "trees"
+        place.mkdir()
+        found += "\n\n" + trees.benchmark(place, rounds=options.rounds)
     print(found)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -83,6 +82,10 @@ def kept(server: LiveServer, receipt: dict[str, Any]) -> dict[str, bytes]:
     return {f"results/{path.relative_to(root)}": path.read_bytes() for path in files}
 
 
+def pending(server: LiveServer) -> set[Path]:
+    return set((server.archive / "private" / "partial" / "tree").glob("*"))
+
+
 @pytest.mark.parametrize("script", [THREE_LINES, WITH_WGET], ids=["curl", "wget"])
 @pytest.mark.parametrize("tools", ["coreutils", "busybox"])
 def test_a_directory_is_sent_and_again_when_little_is_new(
@@ -95,10 +98,11 @@ def test_a_directory_is_sent_and_again_when_little_is_new(
     again = run(server, workplace, script, *shell)
     assert (workplace / "missing").read_bytes() == b""
     assert kept(server, again) == FILES
-    write(workplace, {"results/new.txt": b"new"})
+    new = {"results/new.txt": os.urandom(20)}
+    write(workplace, new)
     third = run(server, workplace, script, *shell)
     assert (workplace / "missing").read_bytes() == b"results/new.txt\n"
-    assert kept(server, third) == FILES | {"results/new.txt": b"new"}
+    assert kept(server, third) == FILES | new
 
 
 def test_the_server_killed_between_the_two_requests_changes_nothing(
@@ -129,20 +133,21 @@ def test_what_breaks_off_on_the_way_is_refused_and_can_be_sent_again(
     with server.connect() as wire:
         wire.send(request_head(method, location, {"Content-Length": str(len(body))}))
         wire.send(body[: len(body) // 2])
-        wire.connection.shutdown(socket.SHUT_WR)
+        wire.end_sending()
         assert wire.receive_answer(method).status == 400
     server.wait_for_empty_staging()
     assert kept(server, run(server, workplace, last)) == FILES
 
 
 def test_a_list_that_is_cut_is_refused(server: LiveServer) -> None:
+    before = pending(server)
     line = b"0" * 64 + b"  results/a\n"
     with server.connect() as wire:
         wire.send(request_head("POST", "/tree?name=results", {"Content-Length": "1000"}))
         wire.send(line)
-        wire.connection.shutdown(socket.SHUT_WR)
+        wire.end_sending()
         assert wire.receive_answer("POST").status == 400
-    assert not list((server.archive / "private" / "partial").glob("tree/*"))
+    assert pending(server) == before
 
 
 def test_a_thousand_files_in_one_request_need_few_descriptors(

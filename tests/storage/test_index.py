@@ -290,3 +290,14 @@ class TestFindUploads:
         for _ in range(2):
             add_with_headers(index, 0, topic="demo")
         assert found(index, UploadFilter(headers={"topic": "demo"})) == [upload_id()]
+
+
+def test_many_blobs_are_described_at_once(index: Index) -> None:
+    contents = [b"%d" % number for number in range(40)]
+    for number, content in enumerate(contents):
+        index.add(record_of(descriptor(content), number=number), None)
+    asked = {identity(content).value for content in (*contents, b"unknown")}
+    assert index.describe_many(asked) == {
+        identity(content).value: descriptor(content) for content in contents
+    }
+    assert index.describe_many(set()) == {}
