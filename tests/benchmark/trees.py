@@ -7,6 +7,7 @@ import random
 import statistics
 import subprocess
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 from tests.benchmark.unpack import Timings
@@ -28,7 +29,8 @@ _SCRIPTS = {
     ONLY_WHAT_IS_NEW: """
         find results -type f -exec sha256sum {} + > sums
         curl -fsS --data-binary @sums "$S/tree?name=results" -o missing -D headers
-        tar cf - -T missing | tee sent | curl -fsS -T - "$S$(sed -n 's/^[Ll]ocation: *//p' headers | tr -d '\\r')" > receipt
+        location=$(sed -n 's/^[Ll]ocation: *//p' headers | tr -d '\\r')
+        tar cf - -T missing | tee sent | curl -fsS -T - "$S$location" > receipt
         cat sums >> sent
     """,
 }
@@ -46,7 +48,7 @@ def benchmark(directory: Path, *, rounds: int) -> str:
             for contestant in _SCRIPTS:
                 for number in words.sample(range(FILES), NEW):
                     _write(directory / "results", number, words)
-                timings.measure(contestant, lambda way=contestant: _run(server, directory, way))
+                timings.measure(contestant, partial(_run, server, directory, contestant))
                 sent[contestant].append((directory / "sent").stat().st_size)
     lines = [f"A tree of {FILES:,} files, of which {NEW} are new; {rounds} rounds, FSYNC=on"]
     for way, sizes in sent.items():

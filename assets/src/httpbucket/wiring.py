@@ -16,6 +16,7 @@ from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.kept_already import KeptAlready
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
@@ -169,10 +170,9 @@ def build(
         pending=stores.pending_trees,
         assemble=assemble,
         members=members,
-        blobs=stores.blobs,
+        kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
         records=stores.records,
         index=stores.index,
-        digests=settings.digests,
         limits=limits,
         keep_seconds=settings.partial_seconds,
         now=now,

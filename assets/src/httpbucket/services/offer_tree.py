@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from httpbucket.content.findings import Findings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.member_names import decode_name, member_path
-from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.checksum_file import ChecksumEntry
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import (
     BucketError,
-    ContentVanished,
     MalformedChecksums,
     PendingTreeNotFound,
     TooManyChecksums,
@@ -26,13 +23,12 @@ from httpbucket.domain.pending_tree import PendingTree, WantedFile
 from httpbucket.domain.upload import Finding, Receipt
 from httpbucket.services.assemble import Assemble, AssemblyPlan
 from httpbucket.services.ingest import Terms
+from httpbucket.services.kept_already import KeptAlready, KnownContents
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
-from httpbucket.storage.base import BlobStore, Index, PendingTrees, Records
+from httpbucket.storage.base import Index, PendingTrees, Records
 
 logger = logging.getLogger(__name__)
-
-_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,9 @@ class OfferTree:
         pending: PendingTrees,
         assemble: Assemble,
         members: ReceiveMembers,
-        blobs: BlobStore,
+        kept: KeptAlready,
         records: Records,
         index: Index,
-        digests: Sequence[str],
         limits: UnpackLimits,
         keep_seconds: int,
         now: Callable[[], datetime],
@@ -72,10 +67,9 @@ class OfferTree:
         self._pending = pending
         self._assemble = assemble
         self._members = members
-        self._blobs = blobs
+        self._kept = kept
         self._records = records
         self._index = index
-        self._digests = frozenset(digests)
         self._limits = limits
         self._keep_seconds = keep_seconds
         self._now = now
@@ -97,13 +91,13 @@ class OfferTree:
         if not files:
             raise MalformedChecksums("The list names no file; expected what sha256sum prints.")
         tree = PendingTree(self._new_id(), name, expires, files, headers=headers)
-        return self._settle(tree)
+        return self._settle(tree, self._known(tree))
 
     def look(self, id: str) -> TreeAnswer:
         """The same of a tree that was offered. Raises `PendingTreeNotFound`."""
         with self._pending.hold(id) as tree:
             answer = self._published(tree)
-            return answer or TreeAnswer(id, self._missing(tree, self._plan(tree)))
+            return answer or TreeAnswer(id, _missing(tree, self._known(tree)))
 
     def complete(self, id: str, archive: Content, terms: Terms) -> TreeAnswer:
         """Take what is missing out of an archive file, then answer as `offer`.
@@ -114,20 +108,26 @@ class OfferTree:
         with self._pending.hold(id) as tree:
             if published := self._published(tree):
                 return published
+            known = self._known(tree)
             wanted = {self._member_path(file): file.digest for file in tree.files}
-            missing = self._unknown(tree, wanted.values())
+            missing = {digest for digest in wanted.values() if digest not in known}
             findings = Findings()
             with self._members.received(archive, wanted, missing, findings, terms) as received:
+                for digest, blob in received.items():
+                    known.add(digest, blob)
                 every = {**tree.received, **received}
-                return self._settle(replace(tree, received=every), findings.told())
+                return self._settle(replace(tree, received=every), known, findings.told())
 
-    def _settle(self, tree: PendingTree, findings: Sequence[Finding] = ()) -> TreeAnswer:
+    def _settle(
+        self, tree: PendingTree, known: KnownContents, findings: Sequence[Finding] = ()
+    ) -> TreeAnswer:
         plan = self._plan(tree)
-        if missing := self._missing(tree, plan):
+        if missing := _missing(tree, known):
             self._pending.save(tree)
-            self._lease(tree)
+            # So that what is known stays for as long as the rest may come.
+            self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
             return TreeAnswer(tree.id, missing)
-        described = lambda numbers: self._of_numbers(tree, numbers)  # noqa: E731
+        described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
         receipt = self._assemble.keep(plan, described, tree.headers, findings=findings)
         self._remember(PendingTree(tree.id, tree.name, tree.expires, upload=receipt.record.id))
         return TreeAnswer(tree.id, receipt=receipt)
@@ -155,61 +155,17 @@ class OfferTree:
     def _member_path(self, file: WantedFile) -> str:
         return member_path(_member_name(file.path), self._limits)
 
-    def _missing(self, tree: PendingTree, plan: AssemblyPlan) -> tuple[str, ...]:
-        """A path for each content that is not there, in the order of the client's list."""
-        files = [tree.files[number] for number in sorted(number for _, number in plan.files)]
-        unknown = self._unknown(tree, (file.digest for file in files))
-        first: dict[Digest, str] = {}
-        for file in files:
-            if file.digest in unknown:
-                first.setdefault(file.digest, file.path)
-        return tuple(first.values())
+    def _known(self, tree: PendingTree) -> KnownContents:
+        return self._kept.find((file.digest for file in tree.files), tree.received)
 
-    def _unknown(self, tree: PendingTree, digests: Iterable[Digest]) -> set[Digest]:
-        unknown: set[Digest] = set()
-        waiting = iter(dict.fromkeys(digests))
-        while portion := list(itertools.islice(waiting, _AT_ONCE)):
-            unknown |= set(portion) - self._described(tree, portion).keys()
-        return unknown
 
-    def _of_numbers(self, tree: PendingTree, numbers: Sequence[int]) -> list[Descriptor]:
-        digests = [tree.files[number].digest for number in numbers]
-        described = self._described(tree, digests)
-        try:
-            return [described[digest] for digest in digests]
-        except KeyError as error:
-            raise ContentVanished(f"The content {error} has gone meanwhile; ask again.") from None
-
-    def _described(
-        self, tree: PendingTree, digests: Collection[Digest]
-    ) -> dict[Digest, Descriptor]:
-        """What is known of those contents that are kept and that a digest means without doubt."""
-        found = {digest: tree.received[digest] for digest in digests if digest in tree.received}
-        for algorithm in {digest.algorithm for digest in digests}:
-            values = {one.value for one in digests if one.algorithm == algorithm}
-            found |= self._known(algorithm, values)
-        kept = self._blobs.kept({blob.sha256.value for blob in found.values()})
-        return {digest: blob for digest, blob in found.items() if blob.sha256.value in kept}
-
-    def _known(self, algorithm: str, values: Collection[bytes]) -> dict[Digest, Descriptor]:
-        """From the index; those of a time when other digests were recorded are to come again."""
-        pairs = self._index.find_many(algorithm, values)
-        times = Counter(value for value, _ in pairs)
-        blobs = self._index.describe_many({sha256 for _, sha256 in pairs})
-        return {
-            Digest.of(algorithm, value): blobs[sha256]
-            for value, sha256 in pairs
-            if times[value] == 1
-            and sha256 in blobs
-            and self._digests <= blobs[sha256].digests.keys()
-        }
-
-    def _lease(self, tree: PendingTree) -> None:
-        """Have what is known stay for as long as the rest may come."""
-        waiting = iter(dict.fromkeys(file.digest for file in tree.files))
-        while portion := list(itertools.islice(waiting, _AT_ONCE)):
-            known = {blob.sha256.value for blob in self._described(tree, portion).values()}
-            self._index.lease(known, at_least=tree.expires, until=tree.expires)
+def _missing(tree: PendingTree, known: KnownContents) -> tuple[str, ...]:
+    """A path for each content that is not there, in the order of the client's list."""
+    first: dict[Digest, str] = {}
+    for file in tree.files:
+        if file.digest not in known:
+            first.setdefault(file.digest, file.path)
+    return tuple(first.values())
 
 
 def _wanted(entry: ChecksumEntry) -> WantedFile:

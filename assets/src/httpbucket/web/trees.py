@@ -50,7 +50,6 @@ def blueprint(
     def complete(tree: str) -> Response:
         asked = current_request()
         refuse_codings(asked)
-        offer_tree.look(tree)
         with _received(asked, members) as archive:
             terms = Terms(is_gone=asked.is_client_gone)
             answer = offer_tree.complete(tree, archive, terms)
