@@ -23,11 +23,20 @@ curl -fsS --data-binary @sums "$S/tree?name=results" -o missing -D headers
 tar cf - -T missing | curl -fsS -T - "$S$(sed -n 's/^[Ll]ocation: *//p' headers | tr -d '\\r')"
 """
 
+#: Not every BusyBox has tar -T.
+WITH_XARGS = """
+set -e
+find results -type f -exec sha256sum {} + > sums
+curl -fsS --data-binary @sums "$S/tree?name=results" -o missing -D headers
+tr '\\n' '\\0' < missing | xargs -0 -r tar cf - |
+    curl -fsS -T - "$S$(sed -n 's/^[Ll]ocation: *//p' headers | tr -d '\\r')"
+"""
+
 WITH_WGET = """
 set -e
 find results -type f -exec sha256sum {} + > sums
 wget -q -S -O missing --post-file sums "$S/tree?name=results" 2> headers
-tar cf missing.tar -T missing || : > missing.tar
+tr '\\n' '\\0' < missing | xargs -0 -r tar cf - > missing.tar
 wget -q -O - --post-file missing.tar "$S$(sed -n 's/^ *[Ll]ocation: *//p' headers | tr -d '\\r')"
 """
 
@@ -70,7 +79,7 @@ def busybox(directory: Path) -> list[str]:
     """A shell that has BusyBox's applets, and of other programs only curl."""
     program, curl = require_tool("busybox"), require_tool("curl")
     directory.mkdir()
-    for applet in ("find", "sha256sum", "tar", "sed", "tr", "wget"):
+    for applet in ("find", "sha256sum", "tar", "sed", "tr", "wget", "xargs"):
         (directory / applet).symlink_to(program)
     (directory / "curl").symlink_to(curl)
     return ["env", f"PATH={directory}", program, "sh"]
@@ -86,23 +95,33 @@ def pending(server: LiveServer) -> set[Path]:
     return set((server.archive / "private" / "partial" / "tree").glob("*"))
 
 
-@pytest.mark.parametrize("script", [THREE_LINES, WITH_WGET], ids=["curl", "wget"])
-@pytest.mark.parametrize("tools", ["coreutils", "busybox"])
+@pytest.mark.parametrize(
+    ("tools", "script"),
+    [
+        pytest.param("coreutils", THREE_LINES, id="coreutils-tar"),
+        pytest.param("coreutils", WITH_XARGS, id="coreutils-xargs"),
+        pytest.param("coreutils", WITH_WGET, id="coreutils-wget"),
+        pytest.param("busybox", WITH_XARGS, id="busybox-xargs"),
+        pytest.param("busybox", WITH_WGET, id="busybox-wget"),
+    ],
+)
 def test_a_directory_is_sent_and_again_when_little_is_new(
     server: LiveServer, workplace: Path, tmp_path: Path, tools: str, script: str
 ) -> None:
     require_tool("curl")
     require_tool("wget")
     shell = busybox(tmp_path / "bin") if tools == "busybox" else []
-    assert kept(server, run(server, workplace, script, *shell)) == FILES
+    first = {**FILES, "results/first": os.urandom(20)}
+    write(workplace, first)
+    assert kept(server, run(server, workplace, script, *shell)) == first
     again = run(server, workplace, script, *shell)
     assert (workplace / "missing").read_bytes() == b""
-    assert kept(server, again) == FILES
+    assert kept(server, again) == first
     new = {"results/new.txt": os.urandom(20)}
     write(workplace, new)
     third = run(server, workplace, script, *shell)
     assert (workplace / "missing").read_bytes() == b"results/new.txt\n"
-    assert kept(server, third) == FILES | new
+    assert kept(server, third) == first | new
 
 
 def test_the_server_killed_between_the_two_requests_changes_nothing(
@@ -119,6 +138,19 @@ def test_the_server_killed_between_the_two_requests_changes_nothing(
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_a_tar_that_fails_fails_the_script(server: LiveServer, workplace: Path) -> None:
+    write(workplace, {"results/first": os.urandom(20)})
+    script = THREE_LINES.replace("tar cf - -T missing", "false")
+    shown = subprocess.run(
+        ["sh", "-c", script],
+        cwd=workplace,
+        env={**os.environ, "S": server.url},
+        check=False,
+        capture_output=True,
+    )
+    assert (shown.returncode, shown.stdout) == (22, b"")
+
+
 def test_what_breaks_off_on_the_way_is_refused_and_can_be_sent_again(
     server: LiveServer, workplace: Path, method: str
 ) -> None:

@@ -178,9 +178,19 @@ class TestSendingWhatIsMissing:
         last = client.put(location, data=archive(FILES, *paths(first)))
         assert listing(client, receipt_of(last)) == in_tree(FILES)
 
-    def test_an_empty_body_changes_nothing(self, client: FlaskClient) -> None:
+    def test_in_several_tars_one_behind_the_other(self, client: FlaskClient) -> None:
         location = offer(client, sums(FILES)).headers["Location"]
-        assert paths(client.put(location, data=b"")) == list(FILES)
+        body = b"".join(archive(FILES, path) + bytes(8192) for path in FILES)
+        assert listing(client, receipt_of(client.put(location, data=body))) == in_tree(FILES)
+
+    @pytest.mark.parametrize("body", [b"", tar(), archive({"x": b"x"})])
+    def test_a_tar_without_any_of_it_is_refused_and_changes_nothing(
+        self, client: FlaskClient, body: bytes
+    ) -> None:
+        location = offer(client, sums(FILES)).headers["Location"]
+        answer = client.put(location, data=body)
+        assert (answer.status_code, answer.get_json()["problem"]) == (400, "missing-file")
+        assert paths(client.get(location)) == list(FILES)
 
     def test_sending_it_again_is_the_same_upload(self, site: Site) -> None:
         location = offer(site.client, sums(FILES)).headers["Location"]

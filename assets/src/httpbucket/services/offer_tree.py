@@ -16,6 +16,7 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import (
     BucketError,
     MalformedChecksums,
+    MissingFile,
     PendingTreeNotFound,
     TooManyChecksums,
 )
@@ -29,6 +30,11 @@ from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.storage.base import Index, PendingTrees, Records
 
 logger = logging.getLogger(__name__)
+
+_NOTHING_CAME = (
+    "None of the files that are missing came; send them as a tar, with the paths that they have "
+    "in the list, and look whether tar printed an error."
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ class OfferTree:
         """Take what is missing out of an archive file, then answer as `offer`.
 
         Of two who do so at once, the second waits and gets the receipt of the first. Raises
-        `PendingTreeNotFound`, and what `offer` and `ReceiveMembers.receive` raise.
+        `PendingTreeNotFound`, `MissingFile` when nothing came of what is missing (a script would
+        take any answer for success), and what `offer` and `ReceiveMembers.received` raise.
         """
         with self._pending.hold(id) as tree:
             if published := self._published(tree):
@@ -113,6 +120,8 @@ class OfferTree:
             missing = {digest for digest in wanted.values() if digest not in known}
             findings = Findings()
             with self._members.received(archive, wanted, missing, findings, terms) as received:
+                if missing and not received:
+                    raise MissingFile(_NOTHING_CAME, missing=len(missing))
                 for digest, blob in received.items():
                     known.add(digest, blob)
                 every = {**tree.received, **received}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from httpbucket.content.archive import read_archive
 from httpbucket.content.decompress import decompress
@@ -13,7 +12,8 @@ from httpbucket.content.findings import Findings, shown
 from httpbucket.content.kind import ArchiveKind, Compression, recognise
 from httpbucket.content.limits import Budget, UnpackLimits
 from httpbucket.content.media_type import media_type_of_name
-from httpbucket.content.members import MemberKind
+from httpbucket.content.members import Entry, MemberKind
+from httpbucket.content.tar import read_tar
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import DigestMismatch
@@ -111,12 +111,8 @@ class ReceiveMembers:
         budget = Budget(self._limits, source_size=size)
         scratch = Act(self._staging, ())
         try:
-            with (
-                self._place(check),
-                self._opened(archive, scratch, budget, check) as (reader, kind),
-            ):
-                told = Findings()
-                for member, pieces in read_archive(reader, kind, budget=budget, findings=told):
+            with self._place(check), self._opened(archive, scratch, budget, check) as entries:
+                for member, pieces in entries:
                     check()
                     if member.kind is MemberKind.FILE:
                         _take(member.path, pieces, wanted, act, findings)
@@ -126,7 +122,7 @@ class ReceiveMembers:
     @contextmanager
     def _opened(
         self, archive: Content, scratch: Act, budget: Budget, check: Callable[[], None]
-    ) -> Iterator[tuple[BinaryIO, ArchiveKind]]:
+    ) -> Iterator[Iterator[Entry]]:
         kind = recognise(self._media_type_of(archive.head), archive.head)
         if isinstance(kind, Compression):
             target = scratch.new_file()
@@ -139,7 +135,12 @@ class ReceiveMembers:
         if not isinstance(kind, ArchiveKind):
             raise UnsupportedArchive("The body is no tar or zip of the files that are missing.")
         with archive.open() as reader:
-            yield reader, kind
+            # What the archive file is like otherwise concerns nobody: it is not kept.
+            told = Findings()
+            if kind is ArchiveKind.TAR:
+                yield read_tar(reader, budget=budget, findings=told, joined=True)
+            else:
+                yield read_archive(reader, kind, budget=budget, findings=told)
 
 
 def _take(
