@@ -32,6 +32,7 @@ tr '\\n' '\\0' < missing | xargs -0 -r tar cf - |
     curl -fsS -T - "$S$(sed -n 's/^[Ll]ocation: *//p' headers | tr -d '\\r')"
 """
 
+#: GNU's: BusyBox sends a file with wget only as far as its first NUL.
 WITH_WGET = """
 set -e
 find results -type f -exec sha256sum {} + > sums
@@ -102,7 +103,6 @@ def pending(server: LiveServer) -> set[Path]:
         pytest.param("coreutils", WITH_XARGS, id="coreutils-xargs"),
         pytest.param("coreutils", WITH_WGET, id="coreutils-wget"),
         pytest.param("busybox", WITH_XARGS, id="busybox-xargs"),
-        pytest.param("busybox", WITH_WGET, id="busybox-wget"),
     ],
 )
 def test_a_directory_is_sent_and_again_when_little_is_new(
@@ -137,7 +137,6 @@ def test_the_server_killed_between_the_two_requests_changes_nothing(
     assert kept(server, run(server, workplace, last)) == FILES
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_a_tar_that_fails_fails_the_script(server: LiveServer, workplace: Path) -> None:
     write(workplace, {"results/first": os.urandom(20)})
     script = THREE_LINES.replace("tar cf - -T missing", "false")
@@ -151,6 +150,7 @@ def test_a_tar_that_fails_fails_the_script(server: LiveServer, workplace: Path) 
     assert (shown.returncode, shown.stdout) == (22, b"")
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_what_breaks_off_on_the_way_is_refused_and_can_be_sent_again(
     server: LiveServer, workplace: Path, method: str
 ) -> None:

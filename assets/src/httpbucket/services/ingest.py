@@ -20,8 +20,8 @@ from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
 logger = logging.getLogger(__name__)
 
-#: Each takes four syncs, and some memory until the last is kept.
-MOST_UPLOADS = 10_000
+#: Each takes four syncs, and 24 KB of memory until the last is told of.
+MOST_UPLOADS = 2_000
 
 
 @dataclass(frozen=True)

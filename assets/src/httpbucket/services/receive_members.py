@@ -105,8 +105,8 @@ class ReceiveMembers:
         check: Callable[[], None],
     ) -> None:
         size = archive.known_as("").size
-        if size == 0:
-            # What some tars make of an empty list.
+        if not archive.head.strip(b"\x00"):
+            # What tars make of an empty list, which libmagic does not know.
             return
         budget = Budget(self._limits, source_size=size)
         scratch = Act(self._staging, ())
