@@ -12,6 +12,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import (
     MemoryBlobStore,
+    MemoryCapacity,
     MemoryIndex,
     MemoryPendingTrees,
     MemoryRecords,
@@ -19,6 +20,8 @@ from httpbucket.storage.memory import (
     MemoryStaging,
     MemoryTurns,
 )
+from httpbucket.storage.memory_partials import MemoryPartialUploads
+from httpbucket.storage.memory_repair import MemoryRepair
 from httpbucket.storage.memory_shelves import MemoryShelves
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
@@ -39,12 +42,14 @@ def memory_stores(
     records: MemoryRecords | None = None,
     replicas: MemoryReplicas | None = None,
     index: MemoryIndex | None = None,
+    capacity: MemoryCapacity | None = None,
 ) -> Stores:
     """Everything in memory, with parts of one's own where they are given."""
     blobs, records = blobs or MemoryBlobStore(), records or MemoryRecords()
+    staging = staging or MemoryStaging()
     trees, replicas = BlobTreeStore(blobs), replicas or MemoryReplicas()
     return Stores(
-        staging=staging or MemoryStaging(),
+        staging=staging,
         blobs=blobs,
         trees=trees,
         records=records,
@@ -53,7 +58,10 @@ def memory_stores(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
         pending_trees=MemoryPendingTrees(),
+        partials=MemoryPartialUploads(staging),
+        repair=MemoryRepair(blobs),
         index=index or MemoryIndex(),
+        capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),
         in_turn=MemoryTurns(),
     )

@@ -42,6 +42,7 @@ PURE = {
     *(
         "__future__",
         "base64",
+        "binascii",
         "bisect",
         "codecs",
         "collections",

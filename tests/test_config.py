@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import InvalidSettings
+from httpbucket.domain.origin import WebAddress
 
 MIB = 1024**2
+FILES = "https://files.example"
 
 GOOD = [
     ("ARCHIVE_DIR", "/srv/bucket", "archive_dir", Path("/srv/bucket")),
@@ -49,6 +52,15 @@ GOOD = [
     ("UNPACK_MAX_PATH", "7", "unpack_max_path", 7),
     ("UNPACK_MAX_SECONDS", "7", "unpack_max_seconds", 7),
     ("UNPACK_NOT", ".JAR,.tar.gz .a", "unpack_not", (".jar", ".tar.gz", ".a")),
+    ("CONTENT_CORS", "off", "content_cors", False),
+    ("CONTENT_ORIGIN", FILES, "content_origin", WebAddress.parse(FILES)),
+    ("CONTENT_ORIGIN", f"{FILES.upper()}:443/", "content_origin", WebAddress.parse(FILES)),
+    ("PUBLIC_URL", "http://ci:81/a/", "public_url", WebAddress.parse("http://ci:81/a")),
+    ("TRUSTED_PROXIES", "127.0.0.1", "trusted_proxies", (ip_network("127.0.0.1/32"),)),
+    (
+        *("TRUSTED_PROXIES", "10.0.0.0/8, ::1 fd00::/8", "trusted_proxies"),
+        tuple(map(ip_network, ("10.0.0.0/8", "::1/128", "fd00::/8"))),
+    ),
     ("FLASK_ENV", "development", "development", True),
     ("FLASK_ENV", "Production", "development", False),
 ]
@@ -99,6 +111,25 @@ BAD = [
     ("UNPACK_MAX_SECONDS", "1.5"),
     ("UNPACK_NOT", "jar"),
     ("UNPACK_NOT", ".a/b"),
+    ("CONTENT_ORIGIN", "https://files.example/path"),
+    ("CONTENT_ORIGIN", "files.example"),
+    ("CONTENT_ORIGIN", "ftp://files.example"),
+    ("CONTENT_ORIGIN", "http://[::1]:5000"),
+    ("CONTENT_ORIGIN", "http://*.files.example"),
+    ("CONTENT_ORIGIN", "http://files.example; script-src *"),
+    ("PUBLIC_URL", "ci.example/bucket"),
+    ("PUBLIC_URL", "https://ci.example/a?b"),
+    ("PUBLIC_URL", "https://ci.example/a#b"),
+    ("PUBLIC_URL", "https://me:secret@ci.example"),
+    ("PUBLIC_URL", "https://ci.example/a b"),
+    ("PUBLIC_URL", "https://ci.example//a"),
+    ("PUBLIC_URL", "https://ci.example/$(id)"),
+    ("PUBLIC_URL", "https://ci.example:0"),
+    ("PUBLIC_URL", "https://ci.example:80"),
+    ("TRUSTED_PROXIES", "*"),
+    ("TRUSTED_PROXIES", "proxy.example"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("TRUSTED_PROXIES", "127.0.0.1, nginx"),
     ("FLASK_ENV", "testing"),
     ("REPLICATE_0", "../x/${A}"),
     ("REPLICATE_1", "${A"),
@@ -137,6 +168,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "unpack_max_path": 1024,
         "unpack_max_seconds": 300,
         "unpack_not": tuple(unpack_not.split()),
+        "content_cors": True,
+        "content_origin": None,
+        "public_url": None,
+        "trusted_proxies": (),
         "development": False,
     }
     assert {name: settings[name] for name in expected} == expected
@@ -179,6 +214,14 @@ def test_a_template_with_several_mistakes_tells_them_all() -> None:
     found = mistakes(REPLICATE_0="../a|b/${COOKIE}")
     assert len(found) >= 3
     assert all(mistake.startswith("REPLICATE_0: ") for mistake in found)
+
+
+@pytest.mark.parametrize("public", [FILES, "http://files.example/bucket"])
+def test_contents_are_not_where_the_pages_are(public: str) -> None:
+    (mistake,) = mistakes(CONTENT_ORIGIN=FILES, PUBLIC_URL=public)
+    assert mistake.startswith("CONTENT_ORIGIN: ")
+    found = Settings.from_environ({"CONTENT_ORIGIN": FILES, "PUBLIC_URL": f"{FILES}:8443"})
+    assert str(found.public_url) == f"{FILES}:8443"
 
 
 def test_templates_are_read_in_the_order_of_their_numbers() -> None:

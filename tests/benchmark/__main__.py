@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from tests.benchmark import trees, unpack
+from tests.benchmark import ask, trees, unpack
 
 
 def main() -> None:
@@ -20,11 +20,12 @@ def main() -> None:
     # Servers of tests print their log at their end.
     quiet = redirect_stdout(StringIO())
     with quiet, tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        found = unpack.benchmark(Path(directory), rounds=options.rounds)
-        place = Path(directory) / "trees"
-        place.mkdir()
-        found += "\n\n" + trees.benchmark(place, rounds=options.rounds)
-    print(found)
+        found = [
+            unpack.benchmark(Path(directory), rounds=options.rounds),
+            ask.benchmark(Path(directory) / "ask", rounds=options.rounds),
+            trees.benchmark(Path(directory) / "trees", rounds=options.rounds),
+        ]
+    print("\n\n".join(found))
 
 
 main()

@@ -38,6 +38,7 @@ _SCRIPTS = {
 
 def benchmark(directory: Path, *, rounds: int) -> str:
     """Change `NEW` files of a tree that is kept, and send it; each way, ``rounds`` times."""
+    directory.mkdir()
     timings, sent = Timings(), defaultdict[str, list[int]](list)
     words = random.Random(3)
     for number in range(FILES):

@@ -12,32 +12,13 @@ from urllib.parse import quote
 
 import pytest
 
-from httpbucket.web.content import CONTENT_POLICY, IMMUTABLE
-from tests.deployment.dockerfile import ROOT
+from httpbucket.web.content import IMMUTABLE
+from httpbucket.web.policies import CONTENT_POLICY
+from tests.deployment.nginx import configure
 from tests.deployment.serving import ask, started
 from tests.live.server import LiveServer, free_port
 from tests.live.wire import Answer
 from tests.tools import require_tool
-
-CONFIGURATION = ROOT / "assets" / "nginx" / "http-bucket.conf"
-
-#: What nginx's own image has around a file in conf.d; ours is included.
-AROUND = """
-pid {directory}/nginx.pid;
-error_log stderr warn;
-worker_processes 1;
-daemon off;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    include {directory}/http-bucket.conf;
-}}
-"""
 
 UPLOADS = {
     "page.html": b"<script>alert(1)</script>",
@@ -90,18 +71,6 @@ def name_replica(store: Path, blob: str) -> None:
     directory.mkdir(parents=True)
     (directory / "build.20261121.1432.0.log").hardlink_to(store / blob)
     (directory / "build.latest.log").symlink_to("build.20261121.1432.0.log")
-
-
-def configure(directory: Path, store: Path, port: int) -> list[str]:
-    """Nginx's arguments for the shipped configuration, on this port and store."""
-    shipped = CONFIGURATION.read_text()
-    changed = shipped.replace("listen 80;", f"listen 127.0.0.1:{port};")
-    changed = changed.replace("root /data;", f"root {store};")
-    assert changed.count(str(port)) == changed.count(str(store)) == 1
-    (directory / "http-bucket.conf").write_text(changed)
-    whole = directory / "nginx.conf"
-    whole.write_text(AROUND.format(directory=directory))
-    return ["-e", "stderr", "-c", str(whole)]
 
 
 def test_nginx_finds_nothing_wrong_with_the_configuration(module_directory: Path) -> None:
@@ -177,6 +146,13 @@ def test_uploaded_pages_have_the_policy_that_the_server_gives_them(site: Site) -
     headers = site.get(site.file("page.html")).headers
     assert headers["content-security-policy"] == CONTENT_POLICY
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_uploaded_pages_may_read_the_files_beside_them_but_no_list(site: Site) -> None:
+    allowed = "access-control-allow-origin"
+    assert site.get(site.file("build.log")).headers[allowed] == "*"
+    for path in ("/archive/", site.upload_of("build.log"), "/none"):
+        assert allowed not in site.get(path).headers
 
 
 def test_lists_have_a_policy_that_lets_files_be_downloaded(site: Site) -> None:

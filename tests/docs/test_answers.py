@@ -28,6 +28,9 @@ def test_the_reference_explains_receipts_records_the_configuration_and_headers(
     configuration = json.loads(fetch(f"{server.url}/config"))
     assert fields_below(HTTP, "Config") == set(_fields(configuration))
 
+    holdings = json.loads(fetch(f"{server.url}/stats"))
+    assert fields_below(HTTP, "Stats") == set(_fields(holdings))
+
     blob = f"{server.url}/blob/{receipt['upload']['digests']['sha256']}"
     with urllib.request.urlopen(blob, timeout=10) as answer:
         assert fields_below(HTTP, "Blob") == set(answer.headers) - _OF_GUNICORN

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.deployment.nginx import configure
+from tests.deployment.serving import ask, started
 from tests.docs.pages import DOCS, PAGES, README, blocks, name_of
-from tests.live.server import LiveServer
+from tests.live.server import LiveServer, free_port
 from tests.tools import require_tool
 
 SHOWN = (README, *sorted(DOCS.glob("tutorial/*.md")), *sorted(DOCS.glob("how-to/*.md")))
@@ -31,22 +35,33 @@ CONSOLE = {
     "HOST=:: make run": "test_starting: IPv6",
     "HOST=::1 make run": "test_starting: IPv6",
     'GUNICORN_CMD_ARGS="--access-logfile -" make run': "test_starting: gunicorn's settings",
-    "SCRIPT_NAME=/bucket make run": "test_starting: prefix",
+    "SCRIPT_NAME=/bucket make run": "test_proxy: a prefix that stays",
+    "TRUSTED_PROXIES=127.0.0.1 PUBLIC_URL=https://bucket.example.org make run": "test_proxy",
+    "TRUSTED_PROXIES=127.0.0.1 PUBLIC_URL=https://ci.example.org/bucket make run": "test_proxy",
+    "CONTENT_ORIGIN=https://files.example.org PUBLIC_URL=https://bucket.example.org make run": (
+        "test_proxy: an origin for kept files"
+    ),
+    "docker compose up -d --build": "needs Docker; test_compose, and nginx without a container",
+    "CONTENT_ORIGIN=http://localhost:8080 docker compose up -d": "needs Docker; test_compose",
     "rm -f /tmp/bucket/archive/private/index.sqlite3*": "test_starting: rebuilt index",
 }
 _OTHER_LANGUAGES = {"text", "json", "nginx"}
 #: Pages whose console blocks their own tests cover.
 _COVERED_ELSEWHERE = {"docs/how-to/run-in-docker.md"}
 _RESTART = "make run"
+#: Where the compose file's nginx shows the store.
+_READERS = "http://localhost:8080"
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=name_of)
 def test_every_block_shown_can_be_run(page: Path, server: LiveServer, tmp_path: Path) -> None:
     require_tool("curl")
-    for script in _scripts(page):
-        _run(script, server, tmp_path)
-        server.stop()
-        server.start()
+    with ExitStack() as stack:
+        readers = stack.enter_context(_readers(server)) if _READERS in page.read_text() else ""
+        for script in _scripts(page):
+            _run(script.replace(_READERS, readers), server, tmp_path)
+            server.stop()
+            server.start()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -77,6 +92,18 @@ def test_make_run_serves() -> None:
         text=True,
     )
     assert recipe.stdout.splitlines()[-1].endswith("/http-bucket serve")
+
+
+@contextmanager
+def _readers(server: LiveServer) -> Iterator[str]:
+    """The address of the shipped nginx on the server's store."""
+    nginx, port = require_tool("nginx", package="nginx-light"), free_port()
+    place = server.directory / "nginx"
+    place.mkdir()
+    # Its workers are of another user, for whom pytest's directories are closed.
+    command = [nginx, "-g", f"user {getpass.getuser()};", *configure(place, server.archive, port)]
+    with started(command, lambda: ask(port, "/").status == 404, os.environ):
+        yield f"http://127.0.0.1:{port}"
 
 
 def _scripts(page: Path) -> Iterator[str]:

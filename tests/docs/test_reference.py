@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from httpbucket.cli.main import main
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BucketError
+from httpbucket.services.product import Services
 from httpbucket.web.app import create_app
 from httpbucket.web.errors import HTTP_PROBLEMS, STATUSES
 from tests.docs.pages import DOCS, README, ROOT, codes, name_of, reference, rows
@@ -121,9 +123,8 @@ def _defaults(page: Path) -> dict[str, str]:
 
 def _routes() -> Iterator[tuple[str, str]]:
     unused: Any = None
-    names = ("ingest", "offer_tree", "members", "lookup", "browse", "pack", "searching")
-    ports = dict.fromkeys(names, unused)
-    app = create_app(Settings.from_environ({}), **ports)
+    services = Services(**{field.name: unused for field in fields(Services)})
+    app = create_app(Settings.from_environ({}), services)
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) - {"OPTIONS"}:
             yield re.sub(r"<\w+:", "<", rule.rule), method

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 import urllib.error
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import md5
 from pathlib import Path
 
 import pytest
 
 from tests.docs.conftest import StartServer, fetch
-from tests.docs.pages import DOCS, ROOT, blocks
+from tests.docs.pages import ROOT
 from tests.live.server import LiveServer, free_port, wait_until
-from tests.tools import require_tool
 
 _CONTENT = b"<results/>\n"
 
@@ -74,45 +70,6 @@ def test_questions_are_answered_as_before_after_the_index_was_deleted(server: Li
     server.start()
     digest = md5(_CONTENT).hexdigest()
     wait_until(lambda: _is_known(server, digest), seconds=20, what="the index is rebuilt")
-
-
-def test_the_shown_nginx_passes_requests_on_with_the_prefix(
-    start_server: StartServer, tmp_path: Path
-) -> None:
-    server = start_server(SCRIPT_NAME="/bucket")
-    with _nginx(server, tmp_path) as front:
-        assert fetch(f"{front}/bucket/ping") == b"pong\n"
-        form = fetch(f"{front}/bucket/upload").decode()
-    assert 'action="/bucket/upload"' in form
-    assert f"curl -F file=@results.xml {front}/bucket/upload" in form
-
-
-@contextmanager
-def _nginx(server: LiveServer, place: Path) -> Iterator[str]:
-    port = free_port()
-    (location,) = (
-        block.text
-        for block in blocks(DOCS / "how-to" / "run-behind-a-prefix.md")
-        if block.language == "nginx"
-    )
-    passed = location.replace("http://127.0.0.1:5000", server.url.removesuffix("/bucket"))
-    configuration = place / "nginx.conf"
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    configuration.write_text(
-        f"daemon off; pid {place}/nginx.pid; error_log {place}/nginx.log; events {{}}\n"
-        "http {\naccess_log off;\n"
-        + "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-        + f"server {{ listen 127.0.0.1:{port};\n{passed}}}\n}}\n"
-    )
-    command = [require_tool("nginx", package="nginx-light"), "-c", str(configuration)]
-    nginx = subprocess.Popen([*command, "-e", f"{place}/nginx.log"])
-    try:
-        front = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(f"{front}/bucket/ping"), seconds=10, what="nginx answers")
-        yield front
-    finally:
-        nginx.terminate()
-        nginx.wait(10)
 
 
 def _version(server: LiveServer) -> str:

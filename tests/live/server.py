@@ -169,10 +169,13 @@ class LiveServer:
             wire.send_request(method, path, body, {"Connection": "close", **(headers or {})})
             return wire.receive_answer(method)
 
-    def upload(self, content: bytes, filename: str = "results.xml") -> dict[str, Any]:
+    def upload(
+        self, content: bytes, filename: str = "results.xml", **headers: str
+    ) -> dict[str, Any]:
         """Upload, and return the receipt."""
         body, kind = multipart(content, filename)
-        answer = self.request("POST", f"{self._prefix}/upload", body, {"Content-Type": kind})
+        headers = headers | {"Content-Type": kind}
+        answer = self.request("POST", f"{self._prefix}/upload", body, headers)
         assert answer.status == 200, answer
         receipt: dict[str, Any] = json.loads(answer.body)
         return receipt

@@ -146,6 +146,14 @@ class TestTrees:
         run(*wget, "-P", "got", f"{server.url}{tree}", place=tmp_path)
         assert files_below(tmp_path / "got") == FILES
 
+    def test_wget_meets_no_other_orders_or_views_of_a_page(
+        self, server: LiveServer, tree: str, tmp_path: Path
+    ) -> None:
+        options = ("-q", "-r", "-l", "inf", "-np", "-nH", "--restrict-file-names=nocontrol")
+        run(require_tool("wget"), *options, "-P", "got", f"{server.url}{tree}", place=tmp_path)
+        pages = [path.name for path in (tmp_path / "got").rglob("index.html*")]
+        assert {*pages} == {"index.html"}
+
     def test_rclone_copies_a_whole_tree(
         self, server: LiveServer, tree: str, tmp_path: Path
     ) -> None:

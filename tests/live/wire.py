@@ -65,7 +65,9 @@ class Wire:
             status = int(line.split()[1])
             headers = parse_headers(self._incoming)
             if status >= 200:
-                body = self._receive_body(headers, has_none=method == "HEAD" or status == 304)
+                body = self._receive_body(
+                    headers, has_none=method == "HEAD" or status in {204, 304}
+                )
                 return Answer(status, headers, body)
 
     def receive_line(self) -> bytes:

@@ -14,9 +14,10 @@ from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
+from httpbucket.services.product import Services
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
-from httpbucket.wiring import Services, Stores, build
+from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend, staged_on_disk
 from tests.examples import NOW, file_of, identity, keep_upload, stage
 from tests.processes import in_child, waiting_child

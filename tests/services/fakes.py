@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
 from httpbucket.storage.base import Manifest, StagedFile
@@ -47,12 +50,13 @@ class RecordingRecords(MemoryRecords):
 
 
 class RecordingIndex(MemoryIndex):
-    """An index in memory; ``refusal`` is its answer to every question."""
+    """An index in memory; ``refusal`` is its answer to all, ``lease_refusal`` only to leases."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
         self.refusal: Exception | None = None
+        self.lease_refusal: Exception | None = None
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
         self._journal.note("add to index")
@@ -62,6 +66,16 @@ class RecordingIndex(MemoryIndex):
         if self.refusal:
             raise self.refusal
         return super().find(digest)
+
+    def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        if self.refusal:
+            raise self.refusal
+        return super().find_many(algorithm, values)
+
+    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+        if refusal := self.refusal or self.lease_refusal:
+            raise refusal
+        return super().lease(blobs, at_least=at_least, until=until)
 
     def is_complete(self) -> bool:
         if self.refusal:

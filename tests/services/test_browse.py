@@ -19,7 +19,8 @@ from httpbucket.domain.upload import Record
 from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.ingest import Offer, Terms
-from httpbucket.wiring import Services, build
+from httpbucket.services.product import Services
+from httpbucket.wiring import build
 from tests.backends import memory_backend
 from tests.builders import gnu_long, tar, tar_member
 from tests.examples import NOW, descriptor, file_of, keep

@@ -57,6 +57,18 @@ def keep_tree(stores: Stores, *, with_manifest: bool = True) -> Record:
     return record
 
 
+def test_keys_of_retries_and_times_of_expiry_are_known_again(stores: Stores) -> None:
+    expires = NOW + timedelta(hours=1)
+    record = replace(record_of(keep(stores, b"a")), idempotency_key="job 7", expires=expires)
+    stores.records.publish(record)
+    assert reindex_of(stores).catch_up()
+    assert stores.index.find_retried("job 7", since=NOW) == (record.id,)
+    blob = identity(b"a").value
+    assert stores.index.lease([blob], at_least=expires, until=expires) is False
+    later = expires + timedelta(seconds=1)
+    assert stores.index.lease([blob], at_least=later, until=later) is True
+
+
 class TestCatchingUp:
     def test_every_record_is_taken_in(self, stores: Stores) -> None:
         records = [keep_upload(stores, b"%d" % n, number=n, days=-n) for n in range(5)]

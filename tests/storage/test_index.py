@@ -13,7 +13,7 @@ from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, read_manifest
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
-from httpbucket.storage.base import Index, KnownBlob, Manifest
+from httpbucket.storage.base import Index, KnownBlob, Manifest, Totals
 from tests.examples import NOW, descriptor, file_of, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
@@ -290,6 +290,38 @@ class TestFindUploads:
         for _ in range(2):
             add_with_headers(index, 0, topic="demo")
         assert found(index, UploadFilter(headers={"topic": "demo"})) == [upload_id()]
+
+
+class TestTotals:
+    def test_a_new_index_has_counted_nothing(self, index: Index) -> None:
+        assert index.totals() == Totals(0, 0, 0, 0)
+
+    def test_uploads_count_each_and_equal_contents_once(self, index: Index) -> None:
+        for number in range(3):
+            index.add(record_of(ONE, number=number), None)
+        index.add(record_of(OTHER, number=3), None)
+        assert index.totals() == Totals(4, 3 * 3 + 5, 2, 3 + 5)
+
+    def test_taking_in_again_counts_nothing_twice(self, index: Index) -> None:
+        for _ in range(3):
+            index.add(record_of(ONE), None)
+        index.add(record_of(descriptor(b"one", algorithms=["sha1"])), None)
+        assert index.totals() == Totals(1, 3, 1, 3)
+
+    def test_an_upload_shows_its_decompressed_form_and_its_tree(self, index: Index) -> None:
+        members = [ManifestEntry(name, OTHER) for name in ("a", "b")]
+        tree, text = tree_of(b"x", [*members, ManifestEntry("empty", None)])
+        packed = record_of(descriptor(b"packed"))
+        decompressed = replace(file_of(packed), blob=ONE)
+        record = replace(packed, decompressed=decompressed, tree=replace(tree, size=10))
+        index.add(record, Manifest(*read_manifest(text.splitlines())))
+        assert index.totals() == Totals(1, 6 + 3 + 10, 3, 6 + 3 + 5)
+
+    def test_a_manifest_that_breaks_off_is_not_counted(self, index: Index) -> None:
+        tree, _ = tree_of(b"one", [])
+        with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):
+            index.add(replace(record_of(ONE), tree=tree), manifest)
+        assert index.totals() == Totals(0, 0, 0, 0)
 
 
 def test_many_blobs_are_described_at_once(index: Index) -> None:

@@ -7,14 +7,16 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.storage.base import Totals
 from httpbucket.storage.sqlite_index import SqliteIndex
-from tests.examples import descriptor, record_of, upload_id
+from tests.examples import descriptor, record_of, tree_of, upload_id
 from tests.processes import in_child, in_children
 
 ONE = descriptor(b"one")
@@ -85,6 +87,32 @@ class TestSharing:
         with index.database.writing() as connection:
             connection.execute("DELETE FROM upload")
             assert in_child(lambda: index.has_upload(upload_id())) is True
+
+
+class TestTotals:
+    def test_what_is_removed_is_counted_no_more(self, index: SqliteIndex) -> None:
+        add_many(index, 10, 5)
+        assert index.totals() == Totals(5, 10, 5, 10)
+        with index.database.writing() as connection:
+            connection.execute("DELETE FROM upload WHERE id = ?", (str(upload_id(12)),))
+        assert index.totals() == Totals(4, 8, 5, 10)
+        with index.database.writing() as connection:
+            connection.execute("DELETE FROM blob")
+        assert index.totals() == Totals(4, 8, 0, 0)
+
+    def test_what_many_processes_add_is_counted(self, path: Path) -> None:
+        in_children([partial(add_to, path, first, 50) for first in range(100, 500, 100)])
+        with closing(SqliteIndex(path)) as index:
+            assert index.totals() == Totals(200, 600, 200, 600)
+
+    @pytest.mark.parametrize("size", [-1, 2**63, 10**40])
+    def test_a_record_that_claims_an_impossible_size_is_taken_in(
+        self, index: SqliteIndex, size: int
+    ) -> None:
+        tree = replace(tree_of(b"one", [])[0], size=size)
+        index.add(replace(record_of(ONE), tree=tree), None)
+        index.add(record_of(ONE, number=1), None)
+        assert index.totals().uploads == 2
 
 
 class TestFilesThatAreNoIndex:

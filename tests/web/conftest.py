@@ -39,16 +39,7 @@ class Site:
 def site_on(settings: Settings, stores: Stores) -> Site:
     """An application on these stores."""
     services = build(settings, stores, now=lambda: NOW)
-    app = create_app(
-        settings,
-        ingest=services.ingest,
-        offer_tree=services.offer_tree,
-        members=services.members,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-    )
+    app = create_app(settings, services)
     return Site(settings, stores, app)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 import httpbucket
+from httpbucket.storage.base import Space
+from httpbucket.storage.memory import MemoryCapacity
 from tests.examples import descriptor
 from tests.web.conftest import LIMIT, MakeSite, Site
 from tests.web.forms import CLOSING, MULTIPART, part, post, upload
@@ -29,6 +32,44 @@ class TestFrontPage:
     def test_caches_are_told_that_both_differ(self, client: FlaskClient) -> None:
         for headers in ({}, BROWSER):
             assert client.get("/", headers=headers).headers["Vary"] == "Accept"
+
+
+class TestStats:
+    def test_they_tell_what_is_kept_and_how_much_room_is_left(self, site: Site) -> None:
+        stores = replace(site.stores, capacity=MemoryCapacity(Space(1000, 400, 50)))
+        client = site.rebuilt(stores).client
+        for name in ("a.txt", "b.txt"):
+            upload(client, b"equal", name)
+        answer = client.get("/stats")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.get_json() == {
+            "uploads": 2,
+            "upload_size": 10,
+            "blobs": 1,
+            "blob_size": 5,
+            "saved_size": 5,
+            "complete": True,
+            "space": {"total": 1000, "free": 400, "total_names": 50, "free_names": None},
+        }
+
+    def test_room_that_nobody_knows_is_null(self, client: FlaskClient) -> None:
+        answer = client.get("/stats").get_json()
+        assert (answer["uploads"], answer["space"]) == (0, None)
+
+    @pytest.mark.parametrize(
+        ("space", "warnings"),
+        [
+            (Space(1000, 50, 1000, 50), 0),
+            (Space(1000, 49, 1000, 50), 1),
+            (Space(1000, 49, 1000, 0), 2),
+            (Space(0, 0), 0),
+        ],
+    )
+    def test_the_page_says_when_little_room_is_left(
+        self, site: Site, space: Space, warnings: int
+    ) -> None:
+        client = site.rebuilt(replace(site.stores, capacity=MemoryCapacity(space))).client
+        assert client.get("/", headers=BROWSER).text.count("nearly full") == warnings
 
 
 class TestConfiguration:
@@ -152,4 +193,4 @@ class TestBelowAPrefix:
         page = site.client.get("/", base_url="http://localhost/bucket", headers=BROWSER).text
         links = [piece.split('"')[0] for piece in page.split('href="')[1:]]
         assert links
-        assert all(link.startswith("/bucket/") for link in links)
+        assert all(link.startswith(("/bucket/", "#")) for link in links)

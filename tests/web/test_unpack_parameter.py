@@ -28,16 +28,7 @@ def post(
 ) -> TestResponse:
     """Upload as a client does."""
     services = bench.services
-    app = create_app(
-        bench.settings,
-        ingest=services.ingest,
-        offer_tree=services.offer_tree,
-        members=services.members,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-    )
+    app = create_app(bench.settings, services)
     form: dict[str, Any] = {**fields, "file": (BytesIO(content), filename)}
     return app.test_client().post(f"/upload{query}", data=form, headers=headers)
 

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
+from httpbucket.domain.origin import WebAddress
 from httpbucket.domain.size import parse_size
 from httpbucket.domain.template import ReplicaTemplate
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MOST_TEMPLATES = 11
 
@@ -44,8 +47,12 @@ class Settings:
     fsync: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
-    # How long what was begun is kept for its client to go on with: trees that lack files.
+    # How long what a client was told to be here stays here.
+    lease_seconds: int
+    # How long an upload in pieces waits for its next one, and a tree for its files.
     partial_seconds: int
+    # How much of the disk a scrub may take.
+    scrub_bytes_per_second: int
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -59,6 +66,12 @@ class Settings:
     unpack_not: tuple[str, ...]
     # Whether pages of any origin may read kept files, as uploaded reports read their own.
     content_cors: bool
+    # An origin that serves kept files and nothing else; pages link files there. None: our own.
+    content_origin: WebAddress | None
+    # Where people reach the server; None: wherever each request says.
+    public_url: WebAddress | None
+    # The peers whose X-Forwarded-… headers are believed.
+    trusted_proxies: tuple[Network, ...]
     # Reload on changes of the code.
     development: bool
 
@@ -83,7 +96,9 @@ class Settings:
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
+            "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),
+            "scrub_bytes_per_second": reader.read("SCRUB_BYTES_PER_SECOND", "20mb", _size),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),
@@ -93,8 +108,12 @@ class Settings:
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
             "content_cors": reader.read("CONTENT_CORS", "on", _switch),
+            "content_origin": reader.read("CONTENT_ORIGIN", "", WebAddress.parse_origin) or None,
+            "public_url": reader.read("PUBLIC_URL", "", WebAddress.parse) or None,
+            "trusted_proxies": reader.read("TRUSTED_PROXIES", "", _networks) or (),
             "development": reader.read("FLASK_ENV", "production", _environment),
         }
+        reader.mistakes += _told_apart(settings["content_origin"], settings["public_url"])
         if reader.mistakes:
             raise InvalidSettings(reader.mistakes)
         every = dict.fromkeys((*settings["digests"], "sha256", checksum_type))
@@ -226,6 +245,16 @@ def _suffixes(text: str) -> tuple[str, ...]:
     if strange:
         raise ValueError(f"{strange[0]!r} is not a filename suffix such as .jar")
     return suffixes
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part) for part in re.split(r"[,\s]+", text) if part)
+
+
+def _told_apart(contents: WebAddress | None, pages: WebAddress | None) -> list[str]:
+    if contents and pages and contents.authority == pages.authority:
+        return ["CONTENT_ORIGIN: it has the host and port of PUBLIC_URL; contents need their own."]
+    return []
 
 
 def _environment(text: str) -> bool:

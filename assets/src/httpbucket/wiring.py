@@ -12,43 +12,59 @@ from datetime import UTC, datetime
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.services.ask import Ask
 from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.kept_already import KeptAlready
+from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.offer_tree import OfferTree
+from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
+from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
+from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
+    Capacity,
     Index,
+    PartialUploads,
     PendingTrees,
     Records,
+    Repair,
     Replicas,
     Shelves,
     Staging,
     TreeStore,
 )
 from httpbucket.storage.local.blobs import LocalBlobStore
+from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.pending_trees import LocalPendingTrees
 from httpbucket.storage.local.records import LocalRecords
+from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
+
+__all__ = ["Services", "Stores", "build", "open_local"]
 
 
 @dataclass(frozen=True)
@@ -62,26 +78,14 @@ class Stores:
     replicas: Replicas
     shelves: Shelves
     pending_trees: PendingTrees
+    partials: PartialUploads
+    repair: Repair
     index: Index
+    capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the product does. ``index_gap`` is set when the index may lack a record."""
-
-    ingest: Ingest
-    offer_tree: OfferTree
-    members: ReceiveMembers
-    lookup: Lookup
-    browse: Browse
-    pack: Pack
-    searching: Search
-    reindex: Reindex
-    index_gap: threading.Event
 
 
 def open_local(
@@ -109,7 +113,10 @@ def open_local(
         ),
         shelves=LocalShelves(layout),
         pending_trees=LocalPendingTrees(layout, disk, staging),
+        partials=LocalPartialUploads(layout, disk, staging),
+        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         index=SqliteIndex(layout.index),
+        capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
         in_turn=lambda name: in_turn(layout.locks, name),
     )
@@ -142,7 +149,7 @@ def build(
         digests=settings.digests,
         limits=_unpack_limits(settings),
     )
-    limits, unpack = _unpack_limits(settings), _unpack(settings, stores, media_type_of)
+    unpack = _unpack(settings, stores, media_type_of)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
@@ -157,37 +164,63 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
-    members = ReceiveMembers(
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
+    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
+    members = _members(settings, stores, media_type_of, unpack)
+    return Services(
+        ingest=ingest,
+        members=members,
+        offer_tree=OfferTree(
+            pending=stores.pending_trees,
+            assemble=assemble,
+            members=members,
+            kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
+            records=stores.records,
+            index=stores.index,
+            limits=_unpack_limits(settings),
+            keep_seconds=settings.partial_seconds,
+            now=now,
+            new_id=lambda: f"{random_bits():016x}{random_bits():016x}",
+        ),
+        lookup=lookup,
+        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
+        resume=Resume(
+            partials=stores.partials,
+            ingest=ingest,
+            digests=settings.digests,
+            max_content_length=settings.max_content_length,
+            partial_seconds=settings.partial_seconds,
+            random_bits=random_bits,
+        ),
+        browse=browse,
+        pack=Pack(browse=browse, blobs=stores.blobs),
+        searching=Search(records=stores.records, index=stores.index),
+        stats=Stats(index=stores.index, capacity=stores.capacity),
+        reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
+        scrub=Scrub(
+            blobs=stores.blobs,
+            records=stores.records,
+            index=stores.index,
+            repair=stores.repair,
+            digests=settings.digests,
+            pace=Pace(settings.scrub_bytes_per_second),
+        ),
+        relink=Relink(records=stores.records, repair=stores.repair),
+        index_gap=index_gap,
+    )
+
+
+def _members(
+    settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str], unpack: Unpack
+) -> ReceiveMembers:
+    return ReceiveMembers(
         staging=stores.staging,
         blobs=stores.blobs,
         media_type_of=media_type_of,
         digests=settings.digests,
-        limits=limits,
+        limits=_unpack_limits(settings),
         max_content_length=settings.max_content_length,
         place=unpack.place,
-    )
-    offer_tree = OfferTree(
-        pending=stores.pending_trees,
-        assemble=assemble,
-        members=members,
-        kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
-        records=stores.records,
-        index=stores.index,
-        limits=limits,
-        keep_seconds=settings.partial_seconds,
-        now=now,
-        new_id=lambda: secrets.token_hex(16),
-    )
-    return Services(
-        ingest=ingest,
-        offer_tree=offer_tree,
-        members=members,
-        lookup=Lookup(blobs=stores.blobs, index=stores.index),
-        browse=browse,
-        pack=Pack(browse=browse, blobs=stores.blobs),
-        searching=Search(records=stores.records, index=stores.index),
-        reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
-        index_gap=index_gap,
     )
 
 

@@ -14,8 +14,9 @@ from werkzeug.test import Client, TestResponse
 from httpbucket.config import Settings
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
+from httpbucket.services.product import Services
 from httpbucket.web.app import create_app
-from httpbucket.wiring import Services, Stores, build
+from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 
 ENVIRON = {"REPLICATE_0": "user/${USERNAME}", "FSYNC": "off"}
@@ -42,16 +43,7 @@ class Site:
         self.stores = backend.stores
         self.services = build(settings, self.stores)
         self.services.reindex.catch_up()
-        app = create_app(
-            settings,
-            ingest=self.services.ingest,
-            offer_tree=self.services.offer_tree,
-            members=self.services.members,
-            lookup=self.services.lookup,
-            browse=self.services.browse,
-            pack=self.services.pack,
-            searching=self.services.searching,
-        )
+        app = create_app(settings, self.services)
         self.client = Client(app)
 
     def close(self) -> None:

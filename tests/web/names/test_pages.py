@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
@@ -23,7 +24,7 @@ def site(new_site: NewSite) -> Site:
 def page(site: Site, path: str) -> str:
     answer = site.get(path, **BROWSER)
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none';")
     text = answer.get_data().decode()
     assert "<script" not in text
     assert "<img" not in text
@@ -75,7 +76,7 @@ def test_a_directory_shows_the_way_back_and_its_upload(site: Site) -> None:
     assert f'href="/uploads/{receipt["upload"]["id"]}"' in text
     assert '<a href="../../../../../../">archive</a>' in text
     assert '<a href="../">results</a>' in text
-    assert '<a class="button second" href="index.html">' in text
+    assert '<a class="button" href="index.html">Open the report</a>' in text
 
 
 @pytest.mark.parametrize("name", [EVIL, "'; rm -rf ~; '.xml"])
@@ -100,3 +101,18 @@ def test_links_lie_under_the_prefix_of_the_server(site: Site, path: str) -> None
         rooted = [link for link in links if link.startswith("/")]
         assert rooted
         assert all(link.startswith("/bucket/") for link in rooted)
+
+
+def test_the_first_page_says_what_the_store_holds(new_site: NewSite) -> None:
+    site = new_site()
+    for _ in range(3):
+        site.upload(bytes(2048), "same.bin")
+    text = re.sub(r"<[^>]+>|\s+", " ", page(site, "/"))
+    shown = " ".join(text.split())
+    assert "Uploads 3 6 kB" in shown
+    assert "Different files 1 2 kB, 4 kB saved" in shown
+    assert re.search(r"Free space [\d.]+ \w+ of [\d.]+ [kMGT]B", shown)
+
+
+def test_room_that_nobody_knows_is_not_shown(site: Site) -> None:
+    assert "Free space" not in page(site, "/")

@@ -128,7 +128,7 @@ def test_the_first_page_has_the_same_filters(site: Site) -> None:
     assert ">A.xml</a>" in text
     assert ">b.log</a>" not in text
     assert 'name="header.username" value="bob"' in text
-    assert "There are none." in page(site, "/?name=c")
+    assert "No upload fits." in page(site, "/?name=c")
 
 
 def test_what_was_looked_for_is_shown_as_text(site: Site) -> None:

@@ -90,7 +90,7 @@ class TestFiles:
         answer = site.get(path)
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         policy = answer.headers["Content-Security-Policy"]
-        assert policy.startswith("sandbox allow-scripts allow-popups allow-forms;")
+        assert policy == "sandbox allow-scripts allow-popups allow-forms"
         assert "allow-same-origin" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -425,7 +425,7 @@ class TestPaths:
 
     def test_slashes_at_the_start_stay_below_the_shelf(self, site: Site) -> None:
         answer = site.get("/archive/%2fetc%2fpasswd")
-        assert answer.headers["Location"] == "http://localhost/archive/etc/passwd"
+        assert answer.headers["Location"] == "/archive/etc/passwd"
 
     @pytest.mark.parametrize("path", ["/private/", "/private/index.sqlite3", "/bucket-layout"])
     def test_other_directories_have_no_route(self, site: Site, path: str) -> None:

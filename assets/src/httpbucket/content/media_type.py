@@ -24,6 +24,17 @@ _BY_CODING = {
 
 #: By name, from Python's own table alone: a machine's mime.types would make stores differ.
 _BY_NAME = mimetypes.MimeTypes(filenames=())
+# What jobs leave behind, and a browser would only offer to download without a type.
+_LEFT_BY_JOBS = {
+    ".log": "text/plain",
+    ".md": "text/markdown",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".toml": "application/toml",
+    ".jsonl": "application/x-ndjson",
+}
+for _suffix, _media_type in _LEFT_BY_JOBS.items():
+    _BY_NAME.add_type(_media_type, _suffix)
 
 
 def media_type_of_name(name: str) -> str:
@@ -33,6 +44,8 @@ def media_type_of_name(name: str) -> str:
 
     >>> media_type_of_name("report/index.html"), media_type_of_name("log.gz")
     ('text/html', 'application/gzip')
+    >>> media_type_of_name("README.md"), media_type_of_name("build.LOG")
+    ('text/markdown', 'text/plain')
     """
     media_type, coding = _BY_NAME.guess_type(f"/{name}")
     if coding:

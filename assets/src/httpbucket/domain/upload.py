@@ -207,6 +207,12 @@ class Record:
         """The archive file that was unpacked: of a ``.tgz`` the tar inside it."""
         return (self.decompressed or self.uploaded) if self.tree else None
 
+    @property
+    def shown_size(self) -> int:
+        """Bytes of everything that the upload shows, as if it shared nothing with others."""
+        named = sum(one.blob.size for one in self.named_blobs())
+        return named + (self.tree.size if self.tree else 0)
+
     def sources(self) -> tuple[Digest, ...]:
         """The contents that this upload shows the inside of, by decompressing or unpacking."""
         if not (self.decompressed or self.tree):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from httpbucket.domain.errors import IncompleteBody, MalformedBody, SlowBody
-from httpbucket.web.request import CLIENT_GONE
+from httpbucket.web.request import CLIENT_GONE, HANG_UP
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -106,6 +106,7 @@ class HonestBodies:
             # Holds for the answer as well: who reads nothing for so long is let go.
             connection.settimeout(self._idle_seconds)
             environ[CLIENT_GONE] = lambda: body.is_finished and _is_closed(connection)
+            environ[HANG_UP] = lambda: _hang_up(connection)
         environ["wsgi.input"] = body
         answer = self._app(environ, start_response)
         return answer if body.is_finished else _Draining(answer, body, connection)
@@ -128,6 +129,12 @@ class _Draining:
         if hasattr(self._answer, "close"):
             self._answer.close()
         self._body.drain(self._connection)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Whoever waits for bytes of the connection gets an end of file; it can still be answered."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 def _is_closed(connection: socket.socket) -> bool:

@@ -38,10 +38,6 @@ class Duties:
         self._stopping = True
         self._services.index_gap.set()
 
-    def forget_expired(self) -> None:
-        """Forget what its clients began and did not end in time."""
-        self._stores.pending_trees.sweep(datetime.now(UTC))
-
     def clear_up(self) -> None:
         """Remove what a worker left that was killed, and make the replicas that it still owed.
 
@@ -75,15 +71,26 @@ class Duties:
         except Exception:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
-            self._try_to_forget_expired()
+            self._forget_partial_uploads()
+            self._forget_pending_trees()
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
             self._services.index_gap.wait(seconds)
 
-    def _try_to_forget_expired(self) -> None:
+    def _forget_partial_uploads(self) -> None:
+        """Every process may: each upload is locked while it is looked at."""
         try:
-            self.forget_expired()
+            forgotten = self._services.resume.expire(datetime.now(UTC))
         except Exception:
-            logger.exception("What expired could not be forgotten.")
+            logger.exception("Unfinished uploads past their time could not be removed.")
+        else:
+            if forgotten:
+                logger.info("Removed %d unfinished uploads past their time.", forgotten)
+
+    def _forget_pending_trees(self) -> None:
+        try:
+            self._stores.pending_trees.sweep(datetime.now(UTC))
+        except Exception:
+            logger.exception("Trees that waited too long for files could not be forgotten.")
 
     def _try_to_complete_index(self) -> bool:
         try:

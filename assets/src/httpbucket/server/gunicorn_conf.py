@@ -41,6 +41,12 @@ reuse_port = False
 # No way in beside the port.
 control_socket_disable = True
 
+# gunicorn believes every peer on this machine about the scheme, and about a prefix in a header
+# SCRIPT_NAME. Which proxies are believed is for TRUSTED_PROXIES alone to say.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+
 # Filenames of 180 bytes take 540 in a URL.
 limit_request_line = 8190
 

@@ -15,15 +15,6 @@ stores = open_local(settings)
 services = build(settings, stores)
 duties = Duties(stores, services)
 application = HonestBodies(
-    create_app(
-        settings,
-        ingest=services.ingest,
-        offer_tree=services.offer_tree,
-        members=services.members,
-        lookup=services.lookup,
-        browse=services.browse,
-        pack=services.pack,
-        searching=services.searching,
-    ),
+    create_app(settings, services),
     idle_seconds=settings.body_idle_seconds,
 )

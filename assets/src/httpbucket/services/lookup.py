@@ -37,7 +37,20 @@ class Lookup:
             is_complete = False
         if is_complete:
             raise _not_found(question)
-        return self._find_on_disk(question)
+        return self.find_on_disk(question)
+
+    def find_on_disk(self, question: Sequence[Digest]) -> tuple[Digest, ...]:
+        """As `find`, without the index."""
+        answers = [
+            self._blobs.is_named(digest) if digest.algorithm == "sha256" else None
+            for digest in question
+        ]
+        for digest, is_named in zip(question, answers, strict=True):
+            if is_named:
+                return (digest,)
+        if None in answers:
+            raise IndexNotReady("The index is being rebuilt; ask again in a few seconds.")
+        raise _not_found(question)
 
     def resolve(self, question: Sequence[Digest]) -> Digest:
         """The one blob that ``question`` means. Raises as `find`, or `AmbiguousDigest`."""
@@ -61,18 +74,6 @@ class Lookup:
     def _kept(self, digest: Digest) -> tuple[Digest, ...]:
         blobs = self._index.find(digest)
         return tuple(blob for blob in blobs if self._blobs.size(blob) is not None)
-
-    def _find_on_disk(self, question: Sequence[Digest]) -> tuple[Digest, ...]:
-        answers = [
-            self._blobs.is_named(digest) if digest.algorithm == "sha256" else None
-            for digest in question
-        ]
-        for digest, is_named in zip(question, answers, strict=True):
-            if is_named:
-                return (digest,)
-        if None in answers:
-            raise IndexNotReady("The index is being rebuilt; ask again in a few seconds.")
-        raise _not_found(question)
 
     def _described_by_disk(self, blob: Digest) -> KnownBlob:
         size = self._blobs.size(blob) or 0

@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
+from httpbucket.domain.partial import PartialId, PartialUpload
 from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
@@ -190,6 +191,90 @@ class Records(Protocol):
         ...
 
 
+class HeldPartial(Protocol):
+    """An unfinished upload that nobody else works on meanwhile.
+
+    Bytes that were appended stay, also when the process dies; after `sync` power loss as well.
+    """
+
+    @property
+    def partial(self) -> PartialUpload:
+        """What was said of it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+        ...
+
+    @property
+    def modified(self) -> float:
+        """When the last bytes came, in seconds since 1970."""
+        ...
+
+    def when_wanted(self, let_go: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within, ``let_go`` is called, from another thread, once somebody else waits to hold it.
+
+        It is to make the holder stop soon; it may be called more than once.
+        """
+        ...
+
+    def append(self, piece: bytes | bytearray | memoryview) -> None:
+        """Add bytes at the end. Not allowed any more after `staged`."""
+        ...
+
+    def doubt(self) -> None:
+        """What is appended from now on goes if the process dies before `trust`."""
+        ...
+
+    def trust(self) -> None:
+        """What was appended stays."""
+        ...
+
+    def cut(self, size: int) -> None:
+        """Forget the bytes after the first ``size``."""
+        ...
+
+    def sync(self) -> None:
+        """When this returns, the bytes that came survive power loss."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """A reader of the bytes that came. The caller closes it."""
+        ...
+
+    def staged(self) -> StagedFile:
+        """All of it as a staged file, not to be written to; the bytes stay here as well."""
+        ...
+
+    def finish(self, upload: UploadId) -> None:
+        """Remember what it became, and forget the bytes."""
+        ...
+
+    def remove(self) -> None:
+        """Forget it altogether."""
+        ...
+
+
+class PartialUploads(Protocol):
+    """Uploads that come in pieces, over several connections and processes."""
+
+    def create(self, partial: PartialUpload) -> None:
+        """Begin one, lastingly. The caller promises that the id is new."""
+        ...
+
+    def hold(self, upload: PartialId, *, seconds: float) -> AbstractContextManager[HeldPartial]:
+        """Keep others from it, asking who has it to let go.
+
+        Raises `PartialNotFound`, and `PartialBusy` when it is not let go of within ``seconds``.
+        """
+        ...
+
+    def expire(self, before: float) -> int:
+        """Forget those that got no bytes since ``before`` (seconds since 1970); how many."""
+        ...
+
+
 class HeldDirectories(Protocol):
     """Replica directories that nobody else changes meanwhile."""
 
@@ -227,6 +312,43 @@ class Replicas(Protocol):
     def finish(self) -> int:
         """Make what dead processes left unmade anywhere; how many uploads that were."""
         ...
+
+
+class Repair(Protocol):
+    """What is done about blobs that are not what they are called, and names that show others."""
+
+    def quarantine(self, blob: Digest) -> None:
+        """Take the blob out of the store, and keep its bytes aside. May be repeated.
+
+        From then on it is as if it had never been kept, until its right bytes are kept again;
+        other names of the wrong bytes stay until `relink`.
+        """
+        ...
+
+    def quarantined(self) -> Iterator[Digest]:
+        """The blobs that were taken out, also those that are kept again."""
+        ...
+
+    def release(self, blob: Digest) -> None:
+        """Forget the bytes that were put aside. May be repeated."""
+        ...
+
+    def relink(self, record: Record) -> Relinked:
+        """Make every name of an upload, and its replicas, show the blob that it should.
+
+        A blob that is gone is made again from a name that still has its bytes; where none has, the
+        name is left as it is. Nothing is replaced by bytes that were not read and found right.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """What `Repair.relink` did: names made right, blobs made again, paths that nothing can fill."""
+
+    names: int = 0
+    blobs: int = 0
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +429,27 @@ class PendingTrees(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """What a store may grow into: bytes, and names (inodes) where the backend counts them.
+
+    ``free`` is what this program may still use, which can be less than nobody uses.
+    """
+
+    total: int
+    free: int
+    total_names: int | None = None
+    free_names: int | None = None
+
+
+class Capacity(Protocol):
+    """How much room the place has where things are kept."""
+
+    def space(self) -> Space | None:
+        """The room that is there now; None where the backend has no bounds or cannot tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class KnownBlob:
     """A blob that some upload names, and one of the names that it has there."""
 
@@ -323,6 +466,20 @@ class FoundUploads:
 
     ids: tuple[UploadId, ...]
     next_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much the index knows of: uploads, and the different blobs that they name.
+
+    ``blob_size`` is the bytes of these blobs; ``upload_size`` is the bytes that all uploads show,
+    which is what they would take if equal content was not kept once.
+    """
+
+    uploads: int
+    upload_size: int
+    blobs: int
+    blob_size: int
 
 
 class Index(Protocol):
@@ -412,6 +569,10 @@ class Index(Protocol):
         The work is bounded: an answer may hold fewer than ``limit``, or none, and yet a
         ``next_before`` to go on from.
         """
+        ...
+
+    def totals(self) -> Totals:
+        """How much the index knows of. Takes no longer for many uploads than for one."""
         ...
 
     def is_complete(self) -> bool:

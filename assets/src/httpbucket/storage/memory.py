@@ -24,7 +24,9 @@ from httpbucket.storage.base import (
     HeldDirectories,
     KnownBlob,
     Manifest,
+    Space,
     StagedFile,
+    Totals,
 )
 
 
@@ -125,6 +127,10 @@ class MemoryBlobStore:
     def is_named(self, digest: Digest) -> bool | None:
         return None
 
+    def take_out(self, digest: Digest) -> bytes | None:
+        """The content, which is not kept any more; None when it was not."""
+        return self._blobs.pop(digest, None)
+
 
 def _reader(places: Iterable[Mapping[Digest, bytes]], digest: Digest) -> BinaryIO:
     for contents in places:
@@ -212,6 +218,16 @@ class MemoryPendingTrees:
         return len(expired)
 
 
+class MemoryCapacity:
+    """Tells what it is told."""
+
+    def __init__(self, space: Space | None = None) -> None:
+        self._space = space
+
+    def space(self) -> Space | None:
+        return self._space
+
+
 @dataclass(frozen=True)
 class _Searched:
     """What an upload is found by."""
@@ -219,6 +235,7 @@ class _Searched:
     name: str
     headers: Mapping[str, str]
     contents: frozenset[Digest]
+    size: int
     expires: datetime | None
     idempotency_key: str | None
 
@@ -269,6 +286,7 @@ class MemoryIndex:
             name=searched_name(record.name),
             headers=searched_headers(record),
             contents=frozenset(named.blob.sha256 for named in every),
+            size=record.shown_size,
             expires=record.expires,
             idempotency_key=record.idempotency_key,
         )
@@ -359,6 +377,14 @@ class MemoryIndex:
         ]
         ids = tuple(fitting[:limit])
         return FoundUploads(ids, str(ids[-1]) if len(fitting) > limit else None)
+
+    def totals(self) -> Totals:
+        return Totals(
+            uploads=len(self._uploads),
+            upload_size=sum(upload.size for upload in self._uploads.values()),
+            blobs=len(self._known),
+            blob_size=sum(known.blob.size for known in self._known.values()),
+        )
 
     def is_complete(self) -> bool:
         return self._complete

@@ -13,11 +13,12 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, digest_size
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest
+from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
 
 class SqliteIndex:
@@ -54,10 +55,13 @@ class SqliteIndex:
                 row = (as_text(record.idempotency_key), str(record.id))
                 connection.execute("INSERT OR IGNORE INTO idempotency VALUES (?, ?)", row)
             connection.execute(
-                "INSERT OR REPLACE INTO upload (id, name, expires) VALUES (?, ?, ?)",
+                # Not REPLACE, of which the triggers that count would not hear.
+                "INSERT INTO upload (id, name, size, expires) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET expires = excluded.expires",
                 (
                     str(record.id),
                     searched_name(record.name),
+                    as_counted(record.shown_size),
                     record.expires.timestamp() if record.expires else None,
                 ),
             )
@@ -129,6 +133,10 @@ class SqliteIndex:
             # Closed, or a read that was not finished would keep the log from being trimmed.
             with closing(rows):
                 return chosen(rows, limit)
+
+    def totals(self) -> Totals:
+        with self.database.reading() as connection:
+            return read_totals(connection)
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1"

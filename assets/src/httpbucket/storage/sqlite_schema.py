@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from httpbucket.storage.sqlite_totals import TOTALS_SCHEMA
+
 SCHEMA_VERSION = 2
 
 SCHEMA = f"""
@@ -16,7 +18,7 @@ CREATE TABLE IF NOT EXISTS alias (
     PRIMARY KEY (value, algorithm, sha256)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS upload (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, expires REAL
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, expires REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS upload_by_expires ON upload (expires) WHERE expires IS NOT NULL;
 CREATE TABLE IF NOT EXISTS idempotency (
@@ -39,6 +41,7 @@ CREATE TABLE IF NOT EXISTS unpacked (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replica (path TEXT PRIMARY KEY, upload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+{TOTALS_SCHEMA}
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response
 
 from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
-from httpbucket.services.browse import Browse
-from httpbucket.services.ingest import Ingest
-from httpbucket.services.lookup import Lookup
-from httpbucket.services.offer_tree import OfferTree
-from httpbucket.services.pack import Pack
-from httpbucket.services.receive_members import ReceiveMembers
-from httpbucket.services.search import Search
+from httpbucket.services.product import Services
 from httpbucket.services.view import text_line, text_lines
 from httpbucket.web import (
     blobs,
@@ -24,19 +19,20 @@ from httpbucket.web import (
     server,
     shelves,
     trees,
+    tus,
     uploads,
     ways_in,
 )
+from httpbucket.web.addresses import Addresses, stay_here
 from httpbucket.web.content import ContentSender
-from httpbucket.web.cross_site import refuse_other_sites
+from httpbucket.web.cross_site import refuser
 from httpbucket.web.directories import Directories
 from httpbucket.web.file_pages import FilePages, is_viewable_blob
+from httpbucket.web.policies import page_policy
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.proxies import TrustedProxies
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest
-
-#: For our own pages; contents bring a stricter one.
-PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 class BucketApp(Flask):
@@ -45,17 +41,7 @@ class BucketApp(Flask):
     request_class = BucketRequest
 
 
-def create_app(
-    settings: Settings,
-    *,
-    ingest: Ingest,
-    offer_tree: OfferTree,
-    members: ReceiveMembers,
-    lookup: Lookup,
-    browse: Browse,
-    pack: Pack,
-    searching: Search,
-) -> Flask:
+def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
     app.config["MAX_FORM_PARTS"] = settings.unpack_max_members
@@ -63,49 +49,75 @@ def create_app(
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    present = Presenter(settings)
-    sender = ContentSender(cors=settings.content_cors)
-    directories = Directories(browse=browse, pack=pack)
-    app.register_blueprint(server.blueprint(search=searching, present=present))
-    app.register_blueprint(search.blueprint(search=searching, present=present))
-    receipts = Receipts(present)
-    app.register_blueprint(ways_in.blueprint(ingest=ingest, receipts=receipts))
-    app.register_blueprint(
-        trees.blueprint(offer_tree=offer_tree, members=members, ingest=ingest, receipts=receipts)
+    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+        app.wsgi_app, settings.trusted_proxies
     )
-    app.register_blueprint(uploads.blueprint(browse=browse, present=present))
-    checksum_type = settings.checksum_type
-    app.register_blueprint(checksums.blueprint(lookup=lookup, checksum_type=checksum_type))
-    app.register_blueprint(
-        blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
-    )
-    pages = FilePages(browse=browse)
-    app.register_blueprint(
-        shelves.blueprint(browse=browse, directories=directories, pages=pages, sender=sender)
-    )
+    addresses = Addresses(settings)
+    for routes in _blueprints(settings, services, addresses):
+        app.register_blueprint(routes)
     errors.register(app)
-    app.before_request(refuse_other_sites)
-    app.after_request(_protect)
+    app.before_request(addresses.separate)
+    app.before_request(refuser(addresses))
+    app.after_request(_protection(page_policy(addresses.content_source)))
+    app.after_request(stay_here)
     app.after_request(checksums.without_body)
-    app.add_template_filter(show_size, "size")
-    app.add_template_filter(_show_moment, "moment")
-    app.add_template_filter(_count_of, "count_of")
-    app.add_template_filter(text_line, "seen")
-    app.add_template_filter(text_lines, "terminal")
-    app.add_template_test(is_viewable_blob, "viewable")
+    _add_filters(app)
+    app.add_template_global(addresses.absolute, "absolute")
+    app.add_template_global(addresses.content, "content")
     return app
 
 
-def _protect(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response
+def _blueprints(
+    settings: Settings, services: Services, addresses: Addresses
+) -> Iterator[Blueprint]:
+    """The routes, a blueprint for each subject."""
+    present, checksum_type = Presenter(settings), settings.checksum_type
+    browse, lookup = services.browse, services.lookup
+    sender = ContentSender(cors=settings.content_cors)
+    yield server.blueprint(search=services.searching, stats=services.stats, present=present)
+    yield search.blueprint(search=services.searching, present=present)
+    receipts = Receipts(present)
+    yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
+    yield trees.blueprint(services=services, receipts=receipts)
+    yield tus.blueprint(resume=services.resume, present=present)
+    yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
+    yield checksums.blueprint(ask=services.ask, checksum_type=checksum_type)
+    yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
+    yield shelves.blueprint(
+        browse=browse,
+        directories=Directories(browse=browse, pack=services.pack, addresses=addresses),
+        pages=FilePages(browse=browse, addresses=addresses),
+        sender=sender,
+    )
+
+
+def _add_filters(app: Flask) -> None:
+    app.add_template_filter(show_size, "size")
+    app.add_template_filter(_show_moment, "moment")
+    app.add_template_filter(_count_of, "count_of")
+    app.add_template_filter(_show_amount, "amount")
+    app.add_template_filter(text_line, "seen")
+    app.add_template_filter(text_lines, "terminal")
+    app.add_template_test(is_viewable_blob, "viewable")
+
+
+def _protection(policy: str) -> Callable[[Response], Response]:
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+    return protect
 
 
 def _show_moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
+def _show_amount(amount: int) -> str:
+    return f"{amount:,}"
+
+
 def _count_of(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    return f"{count} {thing}" if count == 1 else f"{count:,} {thing}s"

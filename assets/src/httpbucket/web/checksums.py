@@ -1,16 +1,17 @@
-"""``/checksum/<digest>``: does a producer have to send this content?"""
+"""``/checksum``: what does a producer have to send?"""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
 from httpbucket.domain.digest import read_question
-from httpbucket.services.lookup import Lookup
+from httpbucket.services.ask import Ask
 from httpbucket.web.blobs import to_blob
+from httpbucket.web.checksum_lists import read_list
 from httpbucket.web.current import current_request
 
 
-def blueprint(*, lookup: Lookup, checksum_type: str) -> Blueprint:
+def blueprint(*, ask: Ask, checksum_type: str) -> Blueprint:
     """The routes of checksums."""
     routes = Blueprint("checksums", __name__)
 
@@ -18,9 +19,14 @@ def blueprint(*, lookup: Lookup, checksum_type: str) -> Blueprint:
     def checksum(digest: str) -> Response:
         question = read_question(digest, preferred=checksum_type)
         if current_request().method == "HEAD":
-            lookup.find(question)
+            ask.find(question)
             return Response()
-        return to_blob(lookup.resolve(question))
+        return to_blob(ask.resolve(question))
+
+    @routes.post("/checksum")
+    def missing() -> Response:
+        asked = read_list(current_request(), preferred=checksum_type)
+        return asked.answer(ask.missing(asked.entries))
 
     return routes
 

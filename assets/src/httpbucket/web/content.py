@@ -13,15 +13,13 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.web.conditions import Representation, Selection, select
 from httpbucket.web.current import current_request
 from httpbucket.web.disposition import name_it
+from httpbucket.web.policies import CONTENT_POLICY
 from httpbucket.web.presenters import instance_digest, repr_digest
 
 #: A blob never changes under its name (RFC 8246).
 IMMUTABLE = "public, max-age=31536000, immutable"
 #: What a name shows may change: ask before showing a copy.
 REVALIDATE = "no-cache"
-
-#: Uploaded pages may run their scripts, but in an origin of their own that is nobody's.
-CONTENT_POLICY = "sandbox allow-scripts allow-popups allow-forms; frame-ancestors 'none'"
 
 _PIECE = 256 * 1024
 

@@ -6,34 +6,30 @@ plain HTTP only ``Origin``); programs such as curl say neither and are not bothe
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 from httpbucket.domain.errors import CrossSite
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
-def refuse_other_sites() -> None:
-    """Called before each request. Raises `CrossSite`."""
+def refuser(addresses: Addresses) -> Callable[[], None]:
+    """What is called before each request; it raises `CrossSite`."""
+
+    def refuse_other_sites() -> None:
+        asked = current_request()
+        if asked.method not in _SAFE_METHODS and not _is_ours(addresses):
+            raise CrossSite("A page of another site sent this; uploads come from our own pages.")
+
+    return refuse_other_sites
+
+
+def _is_ours(addresses: Addresses) -> bool:
     asked = current_request()
-    if asked.method in _SAFE_METHODS:
-        return
     site = asked.headers.get("Sec-Fetch-Site")
-    origin = asked.headers.get("Origin")
     if site is not None:
-        is_ours = site in {"same-origin", "none"}
-    else:
-        is_ours = origin is None or _host(origin) == _host(f"//{asked.host}")
-    if not is_ours:
-        raise CrossSite("A page of another site sent this; uploads come from our own pages.")
-
-
-def _host(url: str) -> tuple[str | None, int | None]:
-    """Host and port; the port is None where it is the scheme's own, which proxies may change."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None, None
-    return parts.hostname, None if port in {80, 443} else port
+        return site in {"same-origin", "none"}
+    origin = asked.headers.get("Origin")
+    return origin is None or addresses.is_ours(origin)

@@ -10,13 +10,17 @@ from urllib.parse import quote, urlencode
 from flask import Response, jsonify, stream_template
 from werkzeug.exceptions import BadRequest
 
+from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Browse, Shown
+from httpbucket.services.entrance import REPORT_NAME
 from httpbucket.services.pack import Pack
-from httpbucket.services.view import is_viewable
+from httpbucket.services.readme import readme_of
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.conditions import Representation, select
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
 from httpbucket.web.disposition import name_it
+from httpbucket.web.listing import MOST_SORTED, Order, listed_name, listing
 
 #: Entries of a JSON page, unless the client says how many.
 USUAL_LIMIT = 1000
@@ -31,9 +35,10 @@ _PIECE = 32 * 1024
 class Directories:
     """Answers for directories; the first flag of the query that is known says in which form."""
 
-    def __init__(self, *, browse: Browse, pack: Pack) -> None:
+    def __init__(self, *, browse: Browse, pack: Pack, addresses: Addresses) -> None:
         self._browse = browse
         self._pack = pack
+        self._addresses = addresses
         self._answers = {
             "json": self._json,
             "simple": self._simple,
@@ -45,6 +50,8 @@ class Directories:
     def answer(self, directory: Shown) -> Response:
         """The directory in the form that the request asks for."""
         form = wanted_form()
+        if form != "html" and "sort" in current_request().args:
+            raise BadRequest("sort is for the page; in other forms entries are in order of name.")
         response = self._answers[form](directory)
         response.headers["Cache-Control"] = REVALIDATE
         response.vary.add("Accept")
@@ -58,16 +65,18 @@ class Directories:
         return response
 
     def _html(self, directory: Shown) -> Response:
-        upload = self._browse.upload_of(directory)
-        has_index = self._browse.has_file(directory, "index.html")
+        order = Order.parse(current_request().args.get("sort", str(Order())))
         entries = _started(self._browse.entries(directory))
+        report = directory.path / REPORT_NAME
         page = stream_template(
             "directory.html",
             directory=directory,
-            upload=upload,
-            has_index=has_index,
-            address=_address(directory),
-            rows=map(_row, entries),
+            upload=self._browse.upload_of(directory),
+            report=self._file_href(report) if self._browse.has_file(directory, REPORT_NAME) else "",
+            readme=readme_of(self._browse, directory),
+            address=self._addresses.absolute(f"{quote(str(directory.path))}/"),
+            listing=listing(entries, order, self._file_href),
+            most_sorted=MOST_SORTED,
         )
         return Response(in_pieces(text.encode() for text in page), mimetype="text/html")
 
@@ -84,7 +93,7 @@ class Directories:
         return response
 
     def _simple(self, directory: Shown) -> Response:
-        names = (f"{_listed_name(one)}\n".encode() for one in self._browse.entries(directory))
+        names = (f"{listed_name(one)}\n".encode() for one in self._browse.entries(directory))
         return Response(_started(in_pieces(names)), mimetype="text/plain")
 
     def _zip(self, directory: Shown) -> Response:
@@ -101,6 +110,12 @@ class Directories:
         response = Response(pieces, mimetype="application/x-tar")
         name_it(response, "attachment", f"{directory.path.name}.tar")
         return response
+
+    def _file_href(self, path: PublicPath) -> str:
+        """Relative, for programs that follow links; absolute for browsers, if need be."""
+        if self._addresses.has_content_origin() and current_request().prefers_html:
+            return self._addresses.content(str(path))
+        return quote(path.name, safe="")
 
 
 def wanted_form() -> str:
@@ -124,30 +139,6 @@ def entry_json(shown: Shown) -> dict[str, Any]:
         "modified": shown.modified.isoformat(),
         "shows": entry.target,
     }
-
-
-def _row(shown: Shown) -> dict[str, Any]:
-    """An entry as the page's table shows it."""
-    slash = "/" if shown.entry.is_directory else ""
-    return {
-        "name": _listed_name(shown),
-        "href": quote(shown.entry.name, safe="") + slash,
-        "size": None if shown.entry.is_directory else shown.entry.size,
-        "modified": shown.modified,
-        "shows": shown.entry.target,
-        "has_view": not shown.entry.is_directory
-        and is_viewable(shown.entry.name, shown.media_type, shown.entry.size),
-    }
-
-
-def _address(directory: Shown) -> str:
-    """The directory's address, safe between a shell's quotes."""
-    asked = current_request()
-    return f"{asked.host_url.rstrip('/')}{asked.script_root}/{quote(str(directory.path))}/"
-
-
-def _listed_name(shown: Shown) -> str:
-    return f"{shown.entry.name}/" if shown.entry.is_directory else shown.entry.name
 
 
 def _limit() -> int:

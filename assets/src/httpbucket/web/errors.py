@@ -8,12 +8,15 @@ from http import HTTPStatus
 from flask import Flask, Response, jsonify, render_template
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
-from httpbucket.domain import errors, unpacking
+from httpbucket.domain import errors, partial, tus, unpacking
 from httpbucket.web.current import current_request
 
 logger = logging.getLogger(__name__)
 
-STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
+#: tus has a status of its own for a piece that is not what its checksum says.
+CHECKSUM_MISMATCH = 460
+
+STATUSES: dict[type[errors.BucketError], int] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
     errors.DigestMismatch: HTTPStatus.BAD_REQUEST,
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
@@ -33,6 +36,13 @@ STATUSES: dict[type[errors.BucketError], HTTPStatus] = {
     errors.UploadNotFound: HTTPStatus.NOT_FOUND,
     errors.NameNotFound: HTTPStatus.NOT_FOUND,
     errors.PendingTreeNotFound: HTTPStatus.NOT_FOUND,
+    partial.PartialNotFound: HTTPStatus.NOT_FOUND,
+    partial.PartialBusy: HTTPStatus.LOCKED,
+    partial.OffsetMismatch: HTTPStatus.CONFLICT,
+    partial.PieceMismatch: CHECKSUM_MISMATCH,
+    tus.InvalidTusRequest: HTTPStatus.BAD_REQUEST,
+    tus.UnsupportedTusVersion: HTTPStatus.PRECONDITION_FAILED,
+    tus.UnsupportedPieceType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.TooManyFiles: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
     errors.AmbiguousDigest: HTTPStatus.CONFLICT,
@@ -57,12 +67,22 @@ HTTP_PROBLEMS = {
 }
 
 #: When to ask again, in seconds (RFC 9110, 10.2.3).
-_RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.INSUFFICIENT_STORAGE: "60"}
+_RETRY_AFTER: dict[int, str] = {
+    HTTPStatus.LOCKED: "5",
+    HTTPStatus.SERVICE_UNAVAILABLE: "5",
+    HTTPStatus.INSUFFICIENT_STORAGE: "60",
+}
 
 
-def status_of(kind: type[errors.BucketError]) -> HTTPStatus:
+def status_of(kind: type[errors.BucketError]) -> int:
     """The status of a refusal, by its own class or the nearest that the table has."""
     return next(STATUSES[parent] for parent in kind.__mro__ if parent in STATUSES)
+
+
+def phrase_of(status: int) -> str:
+    """The words for a status, in lower case."""
+    is_ours = status == CHECKSUM_MISMATCH
+    return "checksum mismatch" if is_ours else HTTPStatus(status).phrase.lower()
 
 
 def register(app: Flask) -> None:
@@ -111,9 +131,9 @@ def _unexpected(error: Exception) -> Response | HTTPException:
     )
 
 
-def _answer(status: HTTPStatus, sentence: str, problem: str, detail: dict[str, object]) -> Response:
+def _answer(status: int, sentence: str, problem: str, detail: dict[str, object]) -> Response:
     fields = {
-        "status": status.phrase.lower(),
+        "status": phrase_of(status),
         "code": int(status),
         "error": sentence,
         "problem": problem,
@@ -123,7 +143,7 @@ def _answer(status: HTTPStatus, sentence: str, problem: str, detail: dict[str, o
         answer = Response(render_template("error.html", **fields))
     else:
         answer = jsonify(fields)
-    answer.status_code = status
+    answer.status_code = int(status)
     answer.headers["Cache-Control"] = "no-store"
     answer.vary.add("Accept")
     if status in _RETRY_AFTER:

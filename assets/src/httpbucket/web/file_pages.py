@@ -9,37 +9,37 @@ from flask import Response, stream_template
 from httpbucket.domain.upload import NamedBlob
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.view import MOST_TESTS, is_viewable, view
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
 from httpbucket.web.directories import in_pieces
-
-#: Beside our style sheet, such a page loads nothing but the image that it shows.
-VIEW_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+from httpbucket.web.policies import view_policy
 
 
 class FilePages:
     """Answers for files with a page about them."""
 
-    def __init__(self, *, browse: Browse) -> None:
+    def __init__(self, *, browse: Browse, addresses: Addresses) -> None:
         self._browse = browse
+        self._addresses = addresses
 
     def answer(self, shown: Shown) -> Response:
         """The page of a file. ``?view=text`` asks for its lines as they are."""
         as_text = current_request().args.get("view") == "text"
+        href, is_elsewhere = quote(shown.path.name, safe=""), self._addresses.has_content_origin()
         page = stream_template(
             "view.html",
             shown=shown,
             size=shown.facts.blob.size if shown.facts else shown.entry.size,
             view=view(self._browse, shown, as_text=as_text),
             upload=self._browse.upload_of(shown),
-            href=quote(shown.path.name, safe=""),
+            href=href,
+            file=self._addresses.content(str(shown.path)) if is_elsewhere else href,
             most_tests=MOST_TESTS,
             as_text=as_text,
         )
-        headers = {"Content-Security-Policy": VIEW_POLICY, "Cache-Control": REVALIDATE}
+        policy = view_policy(self._addresses.content_source)
+        headers = {"Content-Security-Policy": policy, "Cache-Control": REVALIDATE}
         pieces = in_pieces(text.encode() for text in page)
         return Response(pieces, mimetype="text/html", headers=headers)
 

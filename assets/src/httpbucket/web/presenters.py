@@ -13,6 +13,8 @@ from httpbucket.config import Settings
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import NamedBlob, Receipt, Record
+from httpbucket.services.stats import Holdings
+from httpbucket.web.checksum_lists import MOST_CHECKSUMS
 
 
 def blob_path(digest: Digest) -> str:
@@ -71,6 +73,8 @@ class Presenter:
             "CHECKSUM_TYPE": settings.checksum_type,
             "DIGESTS": list(settings.digests),
             "REPLICATES": [str(template) for template in settings.templates],
+            "LEASE_SECONDS": settings.lease_seconds,
+            "MOST_CHECKSUMS": MOST_CHECKSUMS,
             "UNPACK_MAX_BYTES": settings.unpack_max_bytes,
             "UNPACK_MAX_MEMBERS": settings.unpack_max_members,
             "UNPACK_MAX_RATIO": settings.unpack_max_ratio,
@@ -98,6 +102,27 @@ class Presenter:
         if start.startswith("/"):
             return f"file://{quote(start)}/{quote(path)}"
         return f"{start}/{quote(path)}"
+
+
+def holdings_json(holdings: Holdings) -> dict[str, Any]:
+    """What the store holds, as the reference documents it."""
+    totals, space = holdings.totals, holdings.space
+    return {
+        "uploads": totals.uploads,
+        "upload_size": totals.upload_size,
+        "blobs": totals.blobs,
+        "blob_size": totals.blob_size,
+        "saved_size": holdings.saved_size,
+        "complete": holdings.is_complete,
+        "space": {
+            "total": space.total,
+            "free": space.free,
+            "total_names": space.total_names,
+            "free_names": space.free_names,
+        }
+        if space
+        else None,
+    }
 
 
 def repr_digest(blob: Descriptor) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -28,6 +28,9 @@ TREE = "Tree"
 #: Under this key the server puts a function into the WSGI environment that knows.
 CLIENT_GONE = "httpbucket.client_gone"
 
+#: Under this key the server puts a function that makes the body end soon, for another thread.
+HANG_UP = "httpbucket.hang_up"
+
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
 
@@ -35,16 +38,25 @@ class BucketRequest(Request):
     """Parses multipart bodies (RFC 7578) into the files of the act under way."""
 
     act: Act | None = None
+    #: Whether it came to the origin of contents, which has no pages.
+    is_for_contents = False
 
     @property
     def prefers_html(self) -> bool:
-        """Whether a browser asks: curl accepts everything alike."""
+        """Whether a browser asks for what can be a page: curl accepts everything alike."""
+        if self.is_for_contents:
+            return False
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
 
     def is_client_gone(self) -> bool:
         """Whether the client has closed the connection; unknown outside of our server."""
         return bool(self.environ.get(CLIENT_GONE, bool)())
+
+    @property
+    def hang_up(self) -> Callable[[], None]:
+        """Makes reading the body end soon, when called from another thread."""
+        return cast(Callable[[], None], self.environ.get(HANG_UP, lambda: None))
 
     def parameter(self, name: str) -> str:
         """What the client says of how to treat its file: as a header, in the query, in a field."""
@@ -120,13 +132,23 @@ def _as_utf8(value: str) -> str:
         return value
 
 
+def refuse_coded(request: BucketRequest) -> None:
+    """Raises `UnsupportedCoding` for a body that would be stored as it stands (RFC 9110, 8.4)."""
+    for header in ("Content-Encoding", "Transfer-Encoding"):
+        coding = request.headers.get(header, "identity").strip().lower()
+        if coding not in {"identity", "chunked", ""}:
+            raise UnsupportedCoding(
+                f"{header}: {coding[:80]} is not undone here; send the file as it is."
+            )
+
+
 @contextmanager
 def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
     Refuses what can be refused before the body is read: a coding, and a length over the limit.
     """
-    refuse_codings(request)
+    refuse_coded(request)
     request.act = act = ingest.begin()
     try:
         is_tree = TREE in request.headers or TREE in request.args
@@ -135,13 +157,3 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
         yield
     finally:
         act.close()
-
-
-def refuse_codings(request: BucketRequest) -> None:
-    """Refuse a body that would be taken as it stands and not as what it means (RFC 9110, 8.4)."""
-    for header in ("Content-Encoding", "Transfer-Encoding"):
-        coding = request.headers.get(header, "identity").strip().lower()
-        if coding not in {"identity", "chunked", ""}:
-            raise UnsupportedCoding(
-                f"{header}: {coding[:80]} is not undone here; send the file as it is."
-            )

@@ -6,15 +6,16 @@ from flask import Blueprint, Response, jsonify, render_template
 
 from httpbucket.domain.template import named_headers
 from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import Presenter
+from httpbucket.web.presenters import Presenter, holdings_json
 from httpbucket.web.search import find, is_searching, next_query
 
 #: Uploads on a page.
 RECENT_UPLOADS = 25
 
 
-def blueprint(*, search: Search, present: Presenter) -> Blueprint:
+def blueprint(*, search: Search, stats: Stats, present: Presenter) -> Blueprint:
     """The routes of the server itself."""
     routes = Blueprint("server", __name__)
 
@@ -31,6 +32,8 @@ def blueprint(*, search: Search, present: Presenter) -> Blueprint:
             "index.html",
             settings=settings,
             found=found,
+            # Who looks for something is not stopped by what everybody sees at first.
+            holdings=None if is_searching() or _goes_on() else stats.holdings(),
             following=next_query(found),
             is_searching=is_searching(),
             headers=named_headers(settings.templates),
@@ -40,8 +43,18 @@ def blueprint(*, search: Search, present: Presenter) -> Blueprint:
     def config() -> Response:
         return jsonify(present.configuration())
 
+    @routes.get("/stats")
+    def holdings() -> Response:
+        answer = jsonify(holdings_json(stats.holdings()))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
     @routes.get("/ping")
     def ping() -> Response:
         return Response("pong\n", mimetype="text/plain")
 
     return routes
+
+
+def _goes_on() -> bool:
+    return bool(current_request().args.get("cursor"))

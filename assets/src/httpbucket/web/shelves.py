@@ -44,14 +44,16 @@ def blueprint(
         try:
             shown = browse.look(path)
         except NameNotFound:
-            if has_slash or path.name != CHECKSUMS_NAME:
+            if has_slash or path.name != CHECKSUMS_NAME or current_request().is_for_contents:
                 raise
             return checksums(PublicPath(path.parts[:-1]))
+        if current_request().is_for_contents and _is_page(shown):
+            raise NameNotFound(text)
         if shown.entry.is_directory:
             return show_directory(shown, has_slash=has_slash)
         if has_slash:
             raise NameNotFound(text)
-        return pages.answer(shown) if "view" in current_request().args else send(shown)
+        return pages.answer(shown) if _is_page(shown) else send(shown)
 
     def show_directory(directory: Shown, *, has_slash: bool) -> Response:
         if not has_slash and wanted_form() == "html":
@@ -92,6 +94,11 @@ def _content(shown: Shown, packed: Descriptor | None) -> Content:
     known = Representation(blob.size, blob.sha256.hex, modified=shown.modified)
     content = Content(known, shown.path.name, shown.media_type, cache, blob)
     return replace(content, coding="gzip") if packed else content
+
+
+def _is_page(shown: Shown) -> bool:
+    """Whether the request is answered with something about a name, not with a file."""
+    return shown.entry.is_directory or "view" in current_request().args
 
 
 def _accepts_gzip() -> bool:

@@ -12,12 +12,13 @@ from flask import Blueprint, Response, jsonify, url_for
 from httpbucket.domain.checksum_file import read_checksum_file
 from httpbucket.domain.errors import EmptyFilename, TooManyChecksums
 from httpbucket.services.ingest import Ingest, Terms
-from httpbucket.services.offer_tree import OfferTree, TreeAnswer
+from httpbucket.services.offer_tree import TreeAnswer
+from httpbucket.services.product import Services
 from httpbucket.services.receive import IncomingFile
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.web.current import current_request
 from httpbucket.web.receipts import Receipts
-from httpbucket.web.request import BucketRequest, refuse_codings
+from httpbucket.web.request import BucketRequest, refuse_coded
 
 #: 100,000 lines with paths of 250 bytes.
 MOST_LIST_BYTES = 32 * 1024**2
@@ -25,16 +26,15 @@ MOST_LIST_BYTES = 32 * 1024**2
 _PIECE = 256 * 1024
 
 
-def blueprint(
-    *, offer_tree: OfferTree, members: ReceiveMembers, ingest: Ingest, receipts: Receipts
-) -> Blueprint:
+def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
     """The routes by which trees come of which most is kept already."""
     routes = Blueprint("trees", __name__)
+    offer_tree, members, ingest = services.offer_tree, services.members, services.ingest
 
     @routes.post("/tree")
     def offer() -> Response:
         asked = current_request()
-        refuse_codings(asked)
+        refuse_coded(asked)
         # Before anything asks for the form: curl --data-binary says that the body is one.
         lines = list(_bounded(_body(asked)))
         headers = _headers(asked, ingest)
@@ -49,7 +49,7 @@ def blueprint(
     @routes.route("/tree/<tree>", methods=["PUT", "POST"])
     def complete(tree: str) -> Response:
         asked = current_request()
-        refuse_codings(asked)
+        refuse_coded(asked)
         with _received(asked, members) as archive:
             terms = Terms(is_gone=asked.is_client_gone)
             answer = offer_tree.complete(tree, archive, terms)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from httpbucket.domain.upload import UploadId
+from httpbucket.domain.public_path import PublicPath
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.browse import Browse
+from httpbucket.services.entrance import Entrance, entrance
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
 
 
-def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
+def blueprint(*, browse: Browse, present: Presenter, addresses: Addresses) -> Blueprint:
     """The routes of uploads that are kept."""
     routes = Blueprint("uploads", __name__)
 
@@ -26,7 +29,9 @@ def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
                 record=record,
                 shown=shown,
                 directory=directory,
-                address=f"{asked.host_url.rstrip('/')}{directory}",
+                entrance=_entrance(browse, record),
+                files=addresses.content(f"{record.id.directory}/"),
+                address=addresses.absolute(f"{record.id.directory}/"),
             )
             return Response(page, headers={"Vary": "Accept"})
         answer = jsonify(shown)
@@ -34,3 +39,11 @@ def blueprint(*, browse: Browse, present: Presenter) -> Blueprint:
         return answer
 
     return routes
+
+
+def _entrance(browse: Browse, record: Record) -> Entrance | None:
+    """Where the upload's tree is entered, if it has one."""
+    if record.tree is None:
+        return None
+    directory = PublicPath.parse(record.id.directory)
+    return entrance(browse, directory / record.tree.name)

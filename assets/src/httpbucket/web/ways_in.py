@@ -8,25 +8,29 @@ from httpbucket.domain.errors import TooLarge
 from httpbucket.domain.template import named_headers
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.services.ingest import Ingest, Offer, Terms
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
+from httpbucket.web.policies import script_policy
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import TREE, BucketRequest, receiving
 
 
-def blueprint(*, ingest: Ingest, receipts: Receipts) -> Blueprint:
+def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Blueprint:
     """The routes by which files come."""
     routes = Blueprint("ways_in", __name__)
 
     @routes.get("/upload")
-    def form() -> str:
+    def form() -> Response:
         settings = receipts.present.settings
-        return render_template(
+        page = render_template(
             "upload.html",
             settings=settings,
             # As people write them: ``Build-Id``.
             fields=[header.title() for header in named_headers(settings.templates)],
             too_large=TooLarge(settings.max_content_length),
         )
+        policy = script_policy(addresses.content_source)
+        return Response(page, headers={"Content-Security-Policy": policy})
 
     @routes.post("/upload")
     def upload() -> Response:

@@ -56,9 +56,14 @@ class LocalBlobStore:
             return self._names.size(digest)
 
     def kept(self, values: Collection[bytes]) -> set[bytes]:
-        # 2 µs each; by way of `Digest` and `size` it would be 6.
-        path_of, is_there = self._layout.blob_text_of_hex, os.access
-        return {value for value in values if is_there(path_of(value.hex()), os.F_OK)}
+        # 2 µs each; by way of `Layout` and `size` it would be 6.
+        is_there, directory = os.access, str(self._layout.blobs)
+        named = ((value, value.hex()) for value in values)
+        return {
+            value
+            for value, name in named
+            if is_there(f"{directory}/{name[:2]}/{name[2:4]}/{name}", os.F_OK)
+        }
 
     def digests(self) -> Iterator[Digest]:
         for path in self._layout.blobs.glob("??/??/*"):

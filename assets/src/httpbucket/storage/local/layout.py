@@ -14,7 +14,9 @@
     ├── replica/…                        further names for kept content, by the templates
     └── private/                         0700: never exported, never served
         ├── staging/<process>/             what is on its way in; locked while the process lives
-        ├── redo/  locks/  partial/  quarantine/
+        ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
+        ├── partial/tree/<id>/             a tree of which some files are to come: its list
+        ├── redo/  locks/  quarantine/
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
 
@@ -80,6 +82,10 @@ class Layout:
         return self.private / "partial"
 
     @property
+    def partial_uploads(self) -> Path:
+        return self.private / "partial" / "tus"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
 
@@ -93,7 +99,7 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "redo", "locks", "partial", "quarantine")
+        names = ("staging", "redo", "locks", "partial", "partial/tus", "quarantine")
         return (self.private, *(self.private / name for name in names))
 
     def blob(self, digest: Digest) -> Path:
@@ -102,10 +108,7 @@ class Layout:
 
     def blob_text(self, digest: Digest) -> str:
         """The same as text, for those who need thousands: pathlib takes 2 µs for each ``/``."""
-        return self.blob_text_of_hex(digest.hex)
-
-    def blob_text_of_hex(self, name: str) -> str:
-        """The same of a digest's hex."""
+        name = digest.hex
         return f"{self.root}/blob/{name[:2]}/{name[2:4]}/{name}"
 
     def upload(self, upload: UploadId) -> Path:

@@ -87,6 +87,15 @@ class LocalStaging:
         with told_as_refusals():
             return self._create_unnamed() or self._create_named()
 
+    def adopt(self, path: Path) -> LocalStagedFile:
+        """A file that lies elsewhere in the store as a staged one; it stays there as well."""
+        with told_as_refusals():
+            own = self.unused_path()
+            self._disk.link(path, own)
+            staged = LocalStagedFile(self._disk, os.open(own, os.O_RDONLY), own)
+            staged.size = own.stat().st_size
+            return staged
+
     def directory(self, name: str) -> Path:
         """A new, empty, private directory, for the caller to publish or to remove."""
         path = self._own_directory() / name

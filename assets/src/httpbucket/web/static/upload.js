@@ -234,9 +234,9 @@ function names(upload) {
   const day = [id.slice(0, 4), id.slice(4, 6), id.slice(6, 8)].join("/");
   const place = `archive/${day}/${id}/${filename}`;
   const isTree = upload.media_type === null;
-  const uploaded = isTree ? anchor(`${place}/`, "Browse") : anchor(place, "Open the file");
+  const uploaded = isTree ? anchor(`${place}/`, "Browse") : anchor(place, "Open the file", form.dataset.content);
   const replicas = upload.replicas.map(({ path, part }) =>
-    anchor(part === "tree" ? `${path}/` : path, path),
+    part === "tree" ? anchor(`${path}/`, path) : anchor(path, path, form.dataset.content),
   );
   return [uploaded, ...replicas, ...findings(upload)].map((shown) => {
     const item = document.createElement("li");
@@ -252,16 +252,17 @@ function findings({ id, findings: found }) {
   return [link];
 }
 
-function anchor(path, text) {
+function anchor(path, text, base) {
   const link = document.createElement("a");
-  link.href = address(path.split("/").map(encodeURIComponent).join("/"));
+  link.href = address(path.split("/").map(encodeURIComponent).join("/"), base);
   link.textContent = text;
   return link;
 }
 
-// Relative to the form's action, which knows the prefix that a proxy may have put in front.
-function address(path) {
-  return new URL(path, form.action).href;
+// Relative to the form's action, which knows the prefix that a proxy may have put in front; or to
+// where kept files are linked, which may be another origin.
+function address(path, base = "") {
+  return new URL(path, new URL(base, form.action)).href;
 }
 
 function parse(text) {

@@ -1,0 +1,40 @@
+"""All services together, as wiring builds them and the ways to reach them are given them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from httpbucket.services.ask import Ask
+from httpbucket.services.browse import Browse
+from httpbucket.services.ingest import Ingest
+from httpbucket.services.lookup import Lookup
+from httpbucket.services.offer_tree import OfferTree
+from httpbucket.services.pack import Pack
+from httpbucket.services.receive_members import ReceiveMembers
+from httpbucket.services.reindex import Reindex
+from httpbucket.services.relink import Relink
+from httpbucket.services.resume import Resume
+from httpbucket.services.scrub import Scrub
+from httpbucket.services.search import Search
+from httpbucket.services.stats import Stats
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the product does. ``index_gap`` is set when the index may lack a record."""
+
+    ingest: Ingest
+    resume: Resume
+    offer_tree: OfferTree
+    members: ReceiveMembers
+    lookup: Lookup
+    ask: Ask
+    browse: Browse
+    pack: Pack
+    searching: Search
+    stats: Stats
+    reindex: Reindex
+    scrub: Scrub
+    relink: Relink
+    index_gap: threading.Event

@@ -1,0 +1,157 @@
+"""Scrub reads every blob again, and sees whether it still is what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from httpbucket.content.hashing import ContentHasher
+from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import BlobNotFound, IndexNotReady, UploadNotFound
+from httpbucket.domain.search import UploadFilter
+from httpbucket.domain.upload import UploadId
+from httpbucket.storage.base import BlobStore, Index, Records, Repair
+
+_READ = 1024 * 1024
+
+#: Of so many uploads that a rotten blob concerns the ids are told.
+_TOLD_UPLOADS = 20
+
+
+@dataclass(frozen=True)
+class Rotten:
+    """A blob that is not what it is called any more; ``uploads`` are some that name it."""
+
+    blob: Digest
+    size: int
+    uploads: tuple[UploadId, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {
+            "blob": str(self.blob),
+            "size": self.size,
+            "uploads": [str(upload) for upload in self.uploads],
+        }
+
+
+@dataclass
+class Scrubbed:
+    """What a scrub saw. ``is_whole`` is False when it was stopped before the end.
+
+    ``misdescribed`` are blobs that are whole, but of which a record states another digest.
+    """
+
+    blobs: int = 0
+    size: int = 0
+    rotten: list[Rotten] = field(default_factory=list)
+    misdescribed: list[Digest] = field(default_factory=list)
+    healed: list[Digest] = field(default_factory=list)
+    is_whole: bool = True
+
+
+class Scrub:
+    """Takes out what is rotten, so that nobody is told that it is kept.
+
+    A later upload of the right bytes heals such a blob; the next scrub then gives the bytes to the
+    names that still show the rotten ones. ``pace`` is called with the bytes of each read, and
+    returns when so many more may be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        blobs: BlobStore,
+        records: Records,
+        index: Index,
+        repair: Repair,
+        digests: Sequence[str],
+        pace: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._blobs = blobs
+        self._records = records
+        self._index = index
+        self._repair = repair
+        self._digests = digests
+        self._pace = pace
+
+    def run(
+        self,
+        *,
+        may_go_on: Callable[[], bool] = lambda: True,
+        on_blob: Callable[[int], None] = lambda size: None,
+    ) -> Scrubbed:
+        """Read every blob; ``on_blob`` is told each one's size when it was read."""
+        seen = Scrubbed()
+        self._heal(seen)
+        for digest in self._blobs.digests():
+            if not may_go_on():
+                seen.is_whole = False
+                break
+            with suppress(BlobNotFound):
+                on_blob(self._check(digest, seen))
+        return seen
+
+    def _check(self, digest: Digest, seen: Scrubbed) -> int:
+        described = self._described(digest)
+        hasher = self._read(digest, described)
+        seen.blobs += 1
+        seen.size += hasher.size
+        actual = hasher.digests()
+        if actual["sha256"] != digest.hex:
+            self._repair.quarantine(digest)
+            seen.rotten.append(Rotten(digest, hasher.size, self._uploads_of(digest)))
+            # A store that was copied without its hardlinks has the right bytes under other names.
+            self._relink_uploads_of(digest)
+            self._release_if_healed(digest, seen)
+        elif described and not described.digests.items() <= actual.items():
+            seen.misdescribed.append(digest)
+        return hasher.size
+
+    def _read(self, digest: Digest, described: Descriptor | None) -> ContentHasher:
+        algorithms = described.digests if described else self._digests
+        hasher = ContentHasher(algorithms)
+        with self._blobs.open(digest) as reader:
+            while piece := reader.read(_READ):
+                hasher.update(piece)
+                self._pace(len(piece))
+        return hasher
+
+    def _described(self, digest: Digest) -> Descriptor | None:
+        with suppress(IndexNotReady):
+            known = self._index.describe(digest)
+            return known.blob if known else None
+        return None
+
+    def _heal(self, seen: Scrubbed) -> None:
+        for digest in self._repair.quarantined():
+            if self._blobs.size(digest) is not None:
+                self._relink_uploads_of(digest)
+                self._release_if_healed(digest, seen)
+
+    def _relink_uploads_of(self, digest: Digest) -> None:
+        with suppress(IndexNotReady):
+            for upload in self._every_upload_of(digest):
+                with suppress(UploadNotFound, ValueError):
+                    self._repair.relink(self._records.load(upload))
+
+    def _release_if_healed(self, digest: Digest, seen: Scrubbed) -> None:
+        if self._blobs.size(digest) is not None:
+            self._repair.release(digest)
+            seen.healed.append(digest)
+
+    def _uploads_of(self, digest: Digest) -> tuple[UploadId, ...]:
+        with suppress(IndexNotReady):
+            wanted = UploadFilter(contents=(digest,))
+            return self._index.find_uploads(wanted, limit=_TOLD_UPLOADS).ids
+        return ()
+
+    def _every_upload_of(self, digest: Digest) -> Iterator[UploadId]:
+        before: str | None = ""
+        while before is not None:
+            wanted = UploadFilter(contents=(digest,))
+            found = self._index.find_uploads(wanted, before=before, limit=100)
+            yield from found.ids
+            before = found.next_before

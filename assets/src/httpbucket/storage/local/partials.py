@@ -1,0 +1,206 @@
+"""Unfinished uploads as directories: the bytes that came, and what was said of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
+from httpbucket.domain.upload import UploadId
+from httpbucket.storage.base import HeldPartial, StagedFile
+from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.locks import try_lock
+from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.wanted import WantedWatch
+
+_FILE_MODE = 0o600
+
+#: How often who waits for an upload tries to get it.
+_TRY_SECONDS = 0.02
+
+
+class LocalPartialUploads:
+    """``private/partial/tus/<id>/``, whose lock (flock(2)) dies with the process that holds it."""
+
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+        self._root = layout.partial_uploads
+        self._disk = disk
+        self._staging = staging
+        self._watch = WantedWatch()
+
+    def create(self, partial: PartialUpload) -> None:
+        with told_as_refusals():
+            aside = self._staging.directory(str(partial.id))
+            try:
+                self._disk.write_new(aside / "upload.json", partial.to_bytes(), _FILE_MODE)
+                self._disk.write_new(aside / "bytes", b"", _FILE_MODE)
+                self._disk.sync_directory(aside)
+                self._disk.rename(aside, self._root / str(partial.id))
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+            self._disk.sync_directory(self._root)
+
+    @contextmanager
+    def hold(self, upload: PartialId, *, seconds: float) -> Iterator[HeldPartial]:
+        path = self._root / str(upload)
+        with told_as_refusals(), _locked(path, seconds):
+            held = LocalPartial(path, self._disk, self._staging, self._watch)
+            try:
+                yield held
+            finally:
+                held.close()
+
+    def expire(self, before: float) -> int:
+        with told_as_refusals():
+            return sum(self._remove_if_idle(path, before) for path in self._root.iterdir())
+
+    def _remove_if_idle(self, path: Path, before: float) -> bool:
+        with suppress(PartialNotFound, PartialBusy), _locked(path, 0):
+            if _modified(path) < before:
+                _remove(path, self._staging)
+                return True
+        return False
+
+
+class LocalPartial:
+    """One of them, held."""
+
+    def __init__(self, path: Path, disk: Disk, staging: LocalStaging, watch: WantedWatch) -> None:
+        self._path = path
+        self._bytes = path / "bytes"
+        self._doubted = path / "doubted"
+        self._disk = disk
+        self._staging = staging
+        self._watch = watch
+        self._descriptor = -1
+        self.partial = _read(path)
+        self._forget_what_is_doubted()
+
+    @property
+    def size(self) -> int:
+        return self.partial.length if self.partial.upload else self._bytes.stat().st_size
+
+    @property
+    def modified(self) -> float:
+        return _modified(self._path)
+
+    def when_wanted(self, let_go: Callable[[], None]) -> AbstractContextManager[None]:
+        return self._watch.watching(self._path / "wanted", let_go)
+
+    def append(self, piece: bytes | bytearray | memoryview) -> None:
+        with told_as_refusals():
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._bytes, os.O_WRONLY | os.O_APPEND)
+            self._disk.write(self._descriptor, piece)
+
+    def doubt(self) -> None:
+        with told_as_refusals():
+            self._disk.write_new(self._doubted, str(self.size).encode(), _FILE_MODE)
+
+    def trust(self) -> None:
+        with told_as_refusals():
+            self._doubted.unlink(missing_ok=True)
+
+    def cut(self, size: int) -> None:
+        with told_as_refusals():
+            os.truncate(self._bytes, size)
+
+    def sync(self) -> None:
+        with told_as_refusals():
+            if self._descriptor >= 0:
+                self._disk.sync_file(self._descriptor)
+
+    def open(self) -> BinaryIO:
+        return self._bytes.open("rb")
+
+    def staged(self) -> StagedFile:
+        return self._staging.adopt(self._bytes)
+
+    def finish(self, upload: UploadId) -> None:
+        partial = self.partial
+        done = PartialUpload(partial.id, partial.length, partial.said, partial.metadata, upload)
+        with told_as_refusals():
+            aside = self._staging.unused_path()
+            self._disk.write_new(aside, done.to_bytes(), _FILE_MODE)
+            self._disk.rename(aside, self._path / "upload.json")
+            self._disk.sync_directory(self._path)
+            self._bytes.unlink()
+        self.partial = done
+
+    def remove(self) -> None:
+        with told_as_refusals():
+            _remove(self._path, self._staging)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _forget_what_is_doubted(self) -> None:
+        with suppress(FileNotFoundError):
+            # Empty when the process died while it was written, before anything was appended.
+            text = self._doubted.read_bytes()
+            if text:
+                self.cut(min(int(text), self.size))
+            self._doubted.unlink()
+
+
+@contextmanager
+def _locked(path: Path, seconds: float) -> Iterator[None]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _not_found(path) from None
+    try:
+        _wait_for(descriptor, path / "wanted", seconds)
+        # It may have been removed while we waited.
+        if not path.exists():
+            raise _not_found(path)
+        (path / "wanted").unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, mark: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            raise PartialBusy("Another request works on this upload; ask again in a few seconds.")
+        with suppress(FileNotFoundError):
+            mark.touch(_FILE_MODE)
+        time.sleep(_TRY_SECONDS)
+
+
+def _read(path: Path) -> PartialUpload:
+    try:
+        return PartialUpload.from_bytes((path / "upload.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        raise _not_found(path) from None
+
+
+def _modified(path: Path) -> float:
+    """When bytes came last; of a finished one, when that was."""
+    for name in ("bytes", "upload.json"):
+        with suppress(FileNotFoundError):
+            return (path / name).stat().st_mtime
+    return 0.0
+
+
+def _remove(path: Path, staging: LocalStaging) -> None:
+    """In one step: half of a directory would be found by the next who asks for it."""
+    aside = staging.unused_path()
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _not_found(path: Path) -> PartialNotFound:
+    return PartialNotFound(f"There is no unfinished upload {path.name}.")
