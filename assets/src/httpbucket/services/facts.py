@@ -147,10 +147,11 @@ class FactFinder:
         entry = self._search(digest).find(path) if digest and path else None
         if entry is None or entry.blob is None:
             return None
-        # A producer's clock may be ahead of ours; and 0 is what is not known.
-        received = record.received.timestamp()
-        seconds = min(max(entry.mtime, 0.0), received) if entry.mtime else received
-        modified = datetime.fromtimestamp(seconds, UTC)
+        # A producer's clock may be ahead of ours, and files may be older than time.
+        seconds = min(max(entry.mtime, 0.0), record.received.timestamp())
+        # Of files that came one by one no time is known but that.
+        is_known = record.uploaded is not None
+        modified = datetime.fromtimestamp(seconds, UTC) if is_known else record.received
         return Facts(entry.blob, modified, record.received, executable=entry.executable)
 
     def _search(self, digest: Digest) -> ManifestSearch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import IO, cast
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
@@ -97,13 +97,17 @@ class BucketRequest(Request):
         return files
 
     def make_form_data_parser(self) -> FormDataParser:
-        """Reads a form's files into the act."""
-        assert self.act is not None, "files are parsed within receiving()"
+        """Reads a form's files into the act; without one there may be none."""
+        if self.act is None:
+            return super().make_form_data_parser()
         return ActFormParser(
             self.act,
             max_form_memory_size=self.max_form_memory_size,
             max_form_parts=self.max_form_parts,
         )
+
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        raise AssertionError("files are parsed within receiving()")
 
     def _load_form_data(self) -> None:
         try:
