@@ -48,6 +48,7 @@ class TestReceipts:
                 "archive": None,
                 "replicas": None,
                 "upload": f"archive/2026/11/21/{upload_id}",
+                "file": f"archive/2026/11/21/{upload_id}/results.xml",
             },
             "code": 200,
             "status": "Success",
@@ -60,6 +61,7 @@ class TestReceipts:
                 "expires": None,
                 "replicas": [],
                 "findings": [],
+                "page": f"http://localhost/uploads/{upload_id}",
             },
         }
         assert log

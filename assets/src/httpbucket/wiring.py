@@ -18,6 +18,7 @@ from httpbucket.services.browse import Browse
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.kept_already import KeptAlready
+from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.offer_tree import OfferTree
@@ -30,6 +31,7 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
+from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
@@ -150,6 +152,7 @@ def build(
         limits=_unpack_limits(settings),
     )
     unpack = _unpack(settings, stores, media_type_of)
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
@@ -157,6 +160,8 @@ def build(
         unpack=unpack,
         publish=publish,
         assemble=assemble,
+        retries=Retries(stores.index, stores.records, stores.in_turn, now),
+        kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
@@ -164,7 +169,6 @@ def build(
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
     )
-    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     members = _members(settings, stores, media_type_of, unpack)
     return Services(
@@ -182,7 +186,6 @@ def build(
             now=now,
             new_id=lambda: f"{random_bits():016x}{random_bits():016x}",
         ),
-        lookup=lookup,
         ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
         resume=Resume(
             partials=stores.partials,
@@ -192,6 +195,7 @@ def build(
             partial_seconds=settings.partial_seconds,
             random_bits=random_bits,
         ),
+        lookup=lookup,
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),

@@ -73,12 +73,29 @@ class DigestMismatch(BucketError):
 
     problem = "digest-mismatch"
 
-    def __init__(self, *, expected: object, actual: object, what: str = "The file") -> None:
-        super().__init__(
-            f"{what} came as {actual}, but {expected} was sent along; nothing was kept.",
-            expected=str(expected),
-            actual=str(actual),
-        )
+
+class KeyReused(BucketError):
+    """An ``Idempotency-Key`` comes again, with another content."""
+
+    problem = "idempotency-key-reused"
+
+
+class InvalidKey(BucketError):
+    """An ``Idempotency-Key`` is too long, or holds what is no text."""
+
+    problem = "invalid-idempotency-key"
+
+
+class InvalidPath(BucketError):
+    """The folders that a client wants its file in cannot be made."""
+
+    problem = "invalid-path"
+
+
+class InvalidFormat(BucketError):
+    """The client asks for an answer in a form that there is not."""
+
+    problem = "invalid-format"
 
 
 class MissingFile(BucketError):

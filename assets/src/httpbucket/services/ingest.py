@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt
 from httpbucket.services.assemble import Assemble
+from httpbucket.services.expected import verified
+from httpbucket.services.kept_content import KeptContent, KeptContents
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act, Content
+from httpbucket.services.retry import Retries
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
@@ -26,10 +30,16 @@ MOST_UPLOADS = 2_000
 
 @dataclass(frozen=True)
 class Offer:
-    """One file that a client brings, with the name it gives it."""
+    """One file that a client brings, with the name it gives it.
+
+    ``folder``, which `safe_folder` gave, is where in the upload's directory it lies. The content
+    has to have each of the ``expected`` digests.
+    """
 
     content: Content
     filename: str | None
+    folder: str = ""
+    expected: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,14 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
+    Uploads that come again with their ``idempotency_key`` are not made a second time.
     ``is_gone`` is asked now and then whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
     is_gone: Callable[[], bool] = lambda: False
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class _Prepared:
     """A file that may be kept: nothing more can be said against it."""
 
     uploaded: NamedBlob
-    content: Content
+    offer: Offer
     unpacked: Unpacked
     log: tuple[str, ...]
 
@@ -67,6 +79,8 @@ class Ingest:
         unpack: Unpack,
         publish: Publish,
         assemble: Assemble,
+        kept: KeptContents,
+        retries: Retries,
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
@@ -77,6 +91,8 @@ class Ingest:
         self._unpack = unpack
         self._publish = publish
         self._assemble = assemble
+        self._kept = kept
+        self._retries = retries
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
@@ -91,6 +107,10 @@ class Ingest:
         limit = self._max_content_length
         return Act(self._staging, self._digests, limit=limit, blobs=self._blobs)
 
+    def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
+        """Content that need not be sent, to offer it; as `KeptContents.find`."""
+        return self._kept.find(question)
+
     def keep(self, offer: Offer, terms: Terms | None = None) -> Receipt:
         """Keep a file as `keep_all` does."""
         (receipt,) = self.keep_all([offer], terms or Terms())
@@ -99,9 +119,11 @@ class Ingest:
     def keep_all(self, offers: Sequence[Offer], terms: Terms) -> tuple[Receipt, ...]:
         """Keep each file, which came whole, as an upload of its own; when this returns they last.
 
-        Raises `EmptyFilename`, and what `Unpack.inside`, `Publish.publish` and the ports raise.
-        What can be said against any of them is found out before the first is published. If the
-        store fails after that, the refusal's detail names the uploads that were ``kept``.
+        Of those that came before with their key, the first receipts are given again. Raises
+        `EmptyFilename`, `DigestMismatch`, `KeyReused`, and what `Unpack.inside`, `Publish.publish`
+        and the ports raise. What can be said against any of them is found out before the first
+        is published. If the store fails after that, the refusal's detail names the uploads that
+        were ``kept``.
         """
         if len(offers) > MOST_UPLOADS:
             raise SeveralFiles(
@@ -109,45 +131,59 @@ class Ingest:
                 f"{MOST_UPLOADS} in one request are; Tree: <name> makes them one upload.",
                 files=len(offers),
             )
-        with ExitStack() as stack:
-            prepared = [stack.enter_context(self._prepared(offer, terms)) for offer in offers]
+        with self._retries.turn(terms.idempotency_key), ExitStack() as stack:
+            files = [self._described(offer) for offer in offers]
+            contents = [file.blob.sha256 for file in files]
+            receipts = self._retries.receipts(terms.idempotency_key, contents)
+            prepared = [
+                receipt or stack.enter_context(self._prepared(offer, file, terms))
+                for offer, file, receipt in zip(offers, files, receipts, strict=True)
+            ]
             return self._keep_prepared(prepared, terms)
 
     def keep_tree(self, name: str, offers: Sequence[Offer], terms: Terms) -> Receipt:
         """Keep the files, which came whole, as one upload with one tree called ``name``.
 
         Their filenames are the paths in it. Archive files stay files. Raises as `Assemble.plan`,
-        and what the ports raise.
+        `DigestMismatch`, and what the ports raise.
         """
         plan = self._assemble.plan(name, [offer.filename or "" for offer in offers])
         contents = [offer.content for offer in offers]
+        for offer in offers:
+            if offer.expected:
+                verified(offer.content, offer.content.known_as(""), offer.expected)
         for content in contents:
             content.keep(self._blobs, content.known_as("").sha256)
         return self._assemble.keep(
             plan, lambda numbers: [contents[one].known_as("") for one in numbers], terms.headers
         )
 
-    def _keep_prepared(self, prepared: Iterable[_Prepared], terms: Terms) -> tuple[Receipt, ...]:
+    def _keep_prepared(
+        self, prepared: Iterable[_Prepared | Receipt], terms: Terms
+    ) -> tuple[Receipt, ...]:
         receipts: list[Receipt] = []
         try:
             for one in prepared:
-                receipts.append(self._keep(one, terms))
+                receipts.append(one if isinstance(one, Receipt) else self._keep(one, terms))
         except BucketError as error:
             if receipts:
                 error.detail["kept"] = [str(receipt.record.id) for receipt in receipts]
             raise
         return tuple(receipts)
 
-    @contextmanager
-    def _prepared(self, offer: Offer, terms: Terms) -> Iterator[_Prepared]:
+    def _described(self, offer: Offer) -> NamedBlob:
         name = kept_filename(offer.filename)
         blob = offer.content.describe(self._media_type_of)
-        uploaded = NamedBlob(name, blob)
+        return NamedBlob(name, verified(offer.content, blob, offer.expected))
+
+    @contextmanager
+    def _prepared(self, offer: Offer, uploaded: NamedBlob, terms: Terms) -> Iterator[_Prepared]:
+        name, blob = uploaded.name, uploaded.blob
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != offer.filename:
             log.append(f"The name {_shown(offer.filename)} was changed to {name!r}.")
         with self._inside(uploaded, offer.content, terms) as unpacked:
-            yield _Prepared(uploaded, offer.content, unpacked, tuple(log))
+            yield _Prepared(uploaded, offer, unpacked, tuple(log))
 
     @contextmanager
     def _inside(
@@ -160,28 +196,30 @@ class Ingest:
             yield unpacked
 
     def _keep(self, one: _Prepared, terms: Terms) -> Receipt:
-        is_new = one.content.keep(self._blobs, one.uploaded.blob.sha256)
+        is_new = one.offer.content.keep(self._blobs, one.uploaded.blob.sha256)
         step = f"{'Kept' if is_new else 'Known already'} as {one.uploaded.blob.sha256}."
         steps = (*one.log, step)
         try:
-            return self._finish(one.uploaded, one.unpacked, steps, terms)
+            return self._finish(one, one.unpacked, steps, terms)
         except ContentVanished as error:
             if not one.unpacked.is_tree_of_earlier:
                 raise
             logger.error("%s %s is unpacked anew.", error, one.uploaded.name)
-        with self._inside(one.uploaded, one.content, terms, anew=True) as unpacked:
-            return self._finish(one.uploaded, unpacked, steps, terms)
+        with self._inside(one.uploaded, one.offer.content, terms, anew=True) as unpacked:
+            return self._finish(one, unpacked, steps, terms)
 
     def _finish(
-        self, uploaded: NamedBlob, unpacked: Unpacked, steps: tuple[str, ...], terms: Terms
+        self, one: _Prepared, unpacked: Unpacked, steps: tuple[str, ...], terms: Terms
     ) -> Receipt:
         unpacked.keep(self._blobs, self._trees)
         draft = Draft(
-            uploaded,
+            one.uploaded,
             decompressed=unpacked.decompressed,
             tree=unpacked.tree,
             findings=tuple(unpacked.findings),
             log=(*steps, *unpacked.log),
+            folder=one.offer.folder,
+            idempotency_key=terms.idempotency_key,
         )
         return self._publish.publish(draft, terms.headers)
 

@@ -28,6 +28,8 @@ class Draft:
     tree: Tree | None = None
     findings: tuple[Finding, ...] = ()
     log: tuple[str, ...] = ()
+    folder: str = ""
+    idempotency_key: str | None = None
 
 
 class Publish:
@@ -85,6 +87,8 @@ class Publish:
             tree=draft.tree,
             findings=draft.findings,
             headers=dict(headers),
+            folder=draft.folder,
+            idempotency_key=draft.idempotency_key,
         )
 
     def _publish(self, plan: ReplicaPlan, record: Record) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Protocol
 
 from httpbucket.content.hashing import ContentHasher
@@ -179,6 +179,10 @@ class Act:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
         if self._limit is not None and size > self._limit + self._framing:
             raise TooLarge(self._limit)
+
+    def compute(self, algorithms: Iterable[str]) -> None:
+        """Compute these digests too, of the files that come from now on."""
+        self._digests = (*dict.fromkeys((*self._digests, *algorithms)),)
 
     def new_file(self) -> IncomingFile:
         """A place for the next file of this act."""

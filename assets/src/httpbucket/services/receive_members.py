@@ -16,7 +16,7 @@ from httpbucket.content.members import Entry, MemberKind
 from httpbucket.content.tar import read_tar
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import DigestMismatch
+from httpbucket.domain.sent_digest import require_equal
 from httpbucket.domain.unpacking import UnsupportedArchive
 from httpbucket.services.ingest import Terms
 from httpbucket.services.receive import Act, Content
@@ -156,9 +156,6 @@ def _take(
     incoming = act.new_file()
     for piece in pieces:
         incoming.write(piece)
-    actual = incoming.hasher.digests()[digest.algorithm]
-    if actual != digest.hex:
-        raise DigestMismatch(
-            expected=digest, actual=f"{digest.algorithm}:{actual}", what=f"Member {shown(path)}"
-        )
+    actual = Digest(digest.algorithm, incoming.hasher.digests()[digest.algorithm])
+    require_equal(digest, actual, what=f"member {shown(path)}")
     wanted.contents[digest] = act.put_aside(incoming)

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, render_template
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from httpbucket.domain import errors, partial, tus, unpacking
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.current import current_request
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,10 @@ CHECKSUM_MISMATCH = 460
 STATUSES: dict[type[errors.BucketError], int] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
     errors.DigestMismatch: HTTPStatus.BAD_REQUEST,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidKey: HTTPStatus.BAD_REQUEST,
+    errors.InvalidPath: HTTPStatus.BAD_REQUEST,
+    errors.InvalidFormat: HTTPStatus.BAD_REQUEST,
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
     errors.SeveralFiles: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -139,13 +144,31 @@ def _answer(status: int, sentence: str, problem: str, detail: dict[str, object])
         "problem": problem,
         "detail": detail,
     }
-    if current_request().prefers_html:
-        answer = Response(render_template("error.html", **fields))
-    else:
-        answer = jsonify(fields)
+    answer = _in_form(fields)
     answer.status_code = int(status)
     answer.headers["Cache-Control"] = "no-store"
     answer.vary.add("Accept")
     if status in _RETRY_AFTER:
         answer.headers["Retry-After"] = _RETRY_AFTER[status]
     return answer
+
+
+def _in_form(fields: dict[str, object]) -> Response:
+    """The refusal in the form that the client wants receipts in."""
+    asked = current_request()
+    code, problem = fields["code"], fields["problem"]
+    match AnswerForm.of_refusal(asked):
+        case AnswerForm.URL:
+            line = f"{code} {problem}: {_in_one_line(str(fields['error']))}\n"
+            return Response(line, mimetype="text/plain")
+        case AnswerForm.ENV:
+            # Whoever evaluates this unread gets no more than two values.
+            lines = f"BUCKET_CODE={code}\nBUCKET_PROBLEM={problem}\n"
+            return Response(lines, mimetype="text/x-env")
+    if asked.prefers_html:
+        return Response(render_template("error.html", **fields))
+    return jsonify(fields)
+
+
+def _in_one_line(sentence: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in sentence)

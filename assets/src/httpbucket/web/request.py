@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, cast
+from urllib.parse import quote
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from httpbucket.domain.errors import MalformedBody, MissingFile, UnsupportedCoding
+from httpbucket.domain.errors import (
+    MalformedBody,
+    MissingFile,
+    UnsupportedCoding,
+)
+from httpbucket.domain.origin import authority
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.receive import Act
 from httpbucket.services.replicate import META_PREFIX
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.multipart import ActFormParser, FilePart
+from httpbucket.web.sent_digests import CheckedStream, digests_in_head, digests_of_body
 
 #: Boundaries, part headers and text fields around the file bytes of a multipart body.
 FRAMING_ALLOWANCE = 1024**2
@@ -38,8 +47,13 @@ class BucketRequest(Request):
     """Parses multipart bodies (RFC 7578) into the files of the act under way."""
 
     act: Act | None = None
+    #: Where the operator says that the server is reached.
+    public_url = ""
     #: Whether it came to the origin of contents, which has no pages.
     is_for_contents = False
+    #: Whether the body is a file's bytes: then there are no fields, whatever its type says.
+    is_raw = False
+    _checked: CheckedStream | None = None
 
     @property
     def prefers_html(self) -> bool:
@@ -48,6 +62,36 @@ class BucketRequest(Request):
             return False
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the body is a form with files (RFC 7578)."""
+        return self.mimetype == "multipart/form-data"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether something follows the headers (RFC 9112, 6.3)."""
+        return bool(self.content_length or self.headers.get("Transfer-Encoding"))
+
+    @property
+    def want_form_data_parsed(self) -> bool:
+        """Whether fields are looked for in the body."""
+        return super().want_form_data_parsed and not self.is_raw
+
+    def address_of(self, path: str) -> str:
+        """The address of a path, relative to the store, as clients reach it."""
+        return f"{self.base}/{quote(path)}"
+
+    @property
+    def base(self) -> str:
+        """Where our addresses begin: with ``PUBLIC_URL``, or where this request came."""
+        return self.public_url or f"{self.scheme}://{self._host_shown}{quote(self.script_root)}"
+
+    @property
+    def _host_shown(self) -> str:
+        """The host for people to copy, also with ``_``, which Werkzeug does not take."""
+        claimed = self.headers.get("Host", "")
+        return self.host or (claimed if authority(claimed) else "localhost")
 
     def is_client_gone(self) -> bool:
         """Whether the client has closed the connection; unknown outside of our server."""
@@ -61,6 +105,10 @@ class BucketRequest(Request):
     def parameter(self, name: str) -> str:
         """What the client says of how to treat its file: as a header, in the query, in a field."""
         return self._said(name, self.args, self.form)
+
+    def option(self, name: str) -> str:
+        """What the query says under this name, or else a form field."""
+        return next(chain(_values(self.args, name), _values(self.form, name)), "")
 
     def chosen(self, names: Iterable[str]) -> dict[str, str]:
         """What the client says of its content under these names, and in ``Meta-`` headers.
@@ -85,9 +133,6 @@ class BucketRequest(Request):
 
         Raises `MissingFile` and `MalformedBody`.
         """
-        if self.mimetype != "multipart/form-data":
-            kind = self.mimetype or "nothing"
-            raise MissingFile(f"The body is {kind}, not multipart/form-data; {_HOW_TO_SEND}.")
         files = cast(list[FilePart], self.files.getlist(field))
         if not files:
             fields = sorted({name[:80] for name in (*self.files, *self.form)})
@@ -95,6 +140,13 @@ class BucketRequest(Request):
                 f"There is no file in the field {field!r}; {_HOW_TO_SEND}.", fields=fields[:20]
             )
         return files
+
+    def _get_stream_for_parsing(self) -> IO[bytes]:
+        stream = super()._get_stream_for_parsing()
+        if expected := digests_of_body(self.headers):
+            self._checked = CheckedStream(stream, expected)
+            return cast(IO[bytes], self._checked)
+        return stream
 
     def make_form_data_parser(self) -> FormDataParser:
         """Reads a form's files into the act; without one there may be none."""
@@ -112,6 +164,8 @@ class BucketRequest(Request):
     def _load_form_data(self) -> None:
         try:
             super()._load_form_data()
+            if self._checked is not None:
+                self._checked.verify()
         except ValueError as error:
             raise MalformedBody(
                 f"The multipart body breaks off or is malformed: {error}."
@@ -125,7 +179,8 @@ class BucketRequest(Request):
 
 
 def _values(fields: MultiDict[str, str], name: str) -> Iterator[str]:
-    return (value for key, value in fields.items(multi=True) if key.lower() == name.lower())
+    # A part may lack a name; then Werkzeug says None.
+    return (v for key, v in fields.items(multi=True) if (key or "").lower() == name.lower())
 
 
 def _as_utf8(value: str) -> str:
@@ -150,10 +205,14 @@ def refuse_coded(request: BucketRequest) -> None:
 def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
-    Refuses what can be refused before the body is read: a coding, and a length over the limit.
+    Refuses what can be refused before the body is read: a coding, a length over the limit, a
+    malformed digest, an answer in a form that there is not.
     """
     refuse_coded(request)
+    AnswerForm.wished(request)
+    expected = digests_in_head(request)
     request.act = act = ingest.begin()
+    act.compute(digest.algorithm for digest in expected)
     try:
         is_tree = TREE in request.headers or TREE in request.args
         allowance = TREE_FRAMING_ALLOWANCE if is_tree else FRAMING_ALLOWANCE

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 from flask import Blueprint, Response, render_template
 
-from httpbucket.domain.errors import TooLarge
+from httpbucket.domain.errors import InvalidKey, TooLarge
 from httpbucket.domain.template import named_headers
 from httpbucket.domain.unpacking import UnpackWish
+from httpbucket.domain.upload_path import UploadPath, safe_folder
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.policies import script_policy
+from httpbucket.web.raw_uploads import (
+    expected_digests,
+    is_raw,
+    kept_offer,
+    know_any_path,
+    nameless,
+    raw_offer,
+)
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import TREE, BucketRequest, receiving
+from httpbucket.web.sent_digests import digests_of_part
+
+#: An Idempotency-Key is kept in records and in the index.
+MOST_KEY_CHARACTERS = 255
 
 
 def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Blueprint:
     """The routes by which files come."""
     routes = Blueprint("ways_in", __name__)
+    routes.record_once(know_any_path)
 
     @routes.get("/upload")
     def form() -> Response:
@@ -32,18 +49,68 @@ def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Bl
         policy = script_policy(addresses.content_source)
         return Response(page, headers={"Content-Security-Policy": policy})
 
-    @routes.post("/upload")
+    # A redirect for a slash too many would end curl without an error, and nothing kept.
+    @routes.post("/upload", merge_slashes=False)
     def upload() -> Response:
+        return keep("")
+
+    @routes.put("/upload", merge_slashes=False)
+    @routes.route("/upload/", methods=["PUT", "POST"], merge_slashes=False)
+    @routes.route("/upload/<any_path:name>", methods=["PUT", "POST"], merge_slashes=False)
+    def upload_as(name: str = "") -> Response:
+        return keep(name)
+
+    def keep(name: str) -> Response:
         asked = current_request()
-        with receiving(asked, ingest):
-            offers = [Offer(part.content, part.filename) for part in asked.files_in("file")]
+        checksum_type = receipts.present.settings.checksum_type
+        offered = raw_offers if is_raw(asked, name) else form_offers
+        with (
+            receiving(asked, ingest),
+            offered(asked, ingest, name, preferred=checksum_type) as offers,
+        ):
             terms = terms_of(asked, ingest)
-            name = asked.parameter(TREE)
-            if name := asked.parameter(TREE):
-                return receipts.answer(asked, ingest.keep_tree(name, offers, terms))
+            if tree := asked.parameter(TREE):
+                return receipts.answer(asked, ingest.keep_tree(tree, offers, terms))
             return receipts.answer(asked, *ingest.keep_all(offers, terms))
 
     return routes
+
+
+@contextmanager
+def raw_offers(
+    asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
+) -> Iterator[Sequence[Offer]]:
+    """The one file of `raw_offer`."""
+    with raw_offer(asked, ingest, name, preferred=preferred) as offer:
+        yield [offer]
+
+
+@contextmanager
+def form_offers(
+    asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
+) -> Iterator[Sequence[Offer]]:
+    """The files that a form brings, or the one that its field ``checksum`` names.
+
+    ``name``, of the request's path, is for a file that has none. Use it within `receiving`.
+    """
+    if not asked.files and asked.parameter("checksum") and asked.option("filename"):
+        path = UploadPath.parse(asked.option("filename"), below=asked.option("path"))
+        with kept_offer(asked, ingest, path, preferred=preferred) as offer:
+            yield [offer]
+        return
+    if not asked.is_multipart:
+        raise nameless(asked)
+    folder = safe_folder(asked.option("path"))
+    expected = expected_digests(asked, preferred=preferred)
+    yield [
+        Offer(
+            part.content,
+            part.filename or name,
+            folder,
+            (*expected, *digests_of_part(part.headers)),
+        )
+        for part in asked.files_in("file")
+    ]
 
 
 def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
@@ -52,4 +119,15 @@ def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
         wish=UnpackWish.parse(asked.parameter("Unpack")),
         headers=asked.chosen(ingest.headers),
         is_gone=asked.is_client_gone,
+        idempotency_key=_idempotency_key(asked),
     )
+
+
+def _idempotency_key(asked: BucketRequest) -> str | None:
+    key = asked.parameter("Idempotency-Key").strip()
+    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidKey(
+            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
+            "characters, for example of a UUID."
+        )
+    return key or None
