@@ -209,3 +209,35 @@ class TestTrees:
         upload = post_tree(client, named(b"x", "a")).get_json()
         answer = client.get(f"/{upload['path']['archive']}/a")
         assert answer.headers["Last-Modified"] == "Sat, 21 Nov 2026 14:32:05 GMT"
+
+
+class TestDigestsOfParts:
+    def test_each_part_is_held_to_its_own_digest(self, client: FlaskClient) -> None:
+        parts = [
+            part(
+                content,
+                disposition=f'name="file"; filename="{content.decode()}"',
+                more=f"X-Checksum-Sha256: {identity(content).hex}\r\n",
+            )
+            for content in (b"one", b"two")
+        ]
+        assert len(in_order(post(client, *parts))) == 2
+        assert post_tree(client, *parts).status_code == 200
+
+    @pytest.mark.parametrize("tree", [{}, {"Tree": "results"}])
+    def test_one_that_has_another_refuses_it_all(self, site: Site, tree: dict[str, str]) -> None:
+        wrong = part(
+            b"two",
+            disposition='name="file"; filename="two"',
+            more=f"X-Checksum-Sha256: {identity(b'other').hex}\r\n",
+        )
+        response = post(site.client, named(b"one", "one"), wrong, headers=tree)
+        assert (response.status_code, response.get_json()["problem"]) == (400, "digest-mismatch")
+        assert list(site.stores.records.ids()) == []
+
+
+def test_shells_are_told_an_address_a_line(client: FlaskClient) -> None:
+    headers = {"Accept": "text/plain"}
+    response = post(client, named(b"one", "a"), named(b"two", "b"), headers=headers)
+    addresses = response.text.splitlines()
+    assert [client.get(address).data for address in addresses] == [b"one", b"two"]
