@@ -241,3 +241,18 @@ def test_shells_are_told_an_address_a_line(client: FlaskClient) -> None:
     response = post(client, named(b"one", "a"), named(b"two", "b"), headers=headers)
     addresses = response.text.splitlines()
     assert [client.get(address).data for address in addresses] == [b"one", b"two"]
+
+
+class TestRetries:
+    def test_a_tree_with_a_key_that_came_is_the_same_upload(self, site: Site) -> None:
+        headers = {"Tree": "results", "Idempotency-Key": "once"}
+        parts = [named(b"one", "a"), named(b"two", "b")]
+        first, again = (post(site.client, *parts, headers=headers).get_json() for _ in range(2))
+        assert again["upload"] == first["upload"]
+        assert len(list(site.stores.records.ids())) == 1
+
+    def test_another_tree_with_that_key_is_refused(self, client: FlaskClient) -> None:
+        headers = {"Tree": "results", "Idempotency-Key": "once"}
+        post(client, named(b"one", "a"), named(b"two", "b"), headers=headers)
+        answer = post(client, named(b"one", "a"), headers=headers).get_json()
+        assert answer["problem"] == "idempotency-key-reused"

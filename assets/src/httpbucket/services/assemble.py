@@ -13,6 +13,7 @@ from httpbucket.content.member_names import member_path
 from httpbucket.content.members import Member, MemberKind
 from httpbucket.content.tree_plan import PlannedFile, TreePlan
 from httpbucket.domain.blob import Descriptor
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import UnsafePath
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.manifest import MANIFEST_MEDIA_TYPE, ManifestEntry, ManifestHeader
@@ -85,18 +86,29 @@ class Assemble:
         headers: Mapping[str, str],
         *,
         findings: Sequence[Finding] = (),
+        idempotency_key: str | None = None,
+        earlier: Callable[[Digest], Receipt | None] = lambda manifest: None,
     ) -> Receipt:
         """Publish the tree, whose files the caller kept. Raises what the ports raise.
 
-        ``findings`` are about the way in which they came.
+        ``findings`` are about the way in which they came. Where there is an ``earlier`` receipt of
+        this manifest, that is the answer.
         """
         size = _Sum()
         entries = size.of(self._entries(plan, describe))
         header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
         manifest = self._keep_manifest(header, entries)
+        if receipt := earlier(manifest.sha256):
+            return receipt
         tree = Tree(plan.name, manifest, len(plan.files), size.bytes)
         log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
-        draft = Draft(None, tree=tree, findings=(*plan.findings, *findings), log=(log,))
+        draft = Draft(
+            None,
+            tree=tree,
+            findings=(*plan.findings, *findings),
+            log=(log,),
+            idempotency_key=idempotency_key,
+        )
         return self._publish.publish(draft, headers)
 
     def _keep_manifest(

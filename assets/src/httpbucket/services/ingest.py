@@ -145,7 +145,7 @@ class Ingest:
         """Keep the files, which came whole, as one upload with one tree called ``name``.
 
         Their filenames are the paths in it. Archive files stay files. Raises as `Assemble.plan`,
-        `DigestMismatch`, and what the ports raise.
+        `DigestMismatch`, `KeyReused`, and what the ports raise.
         """
         plan = self._assemble.plan(name, [offer.filename or "" for offer in offers])
         contents = [offer.content for offer in offers]
@@ -154,9 +154,15 @@ class Ingest:
                 verified(offer.content, offer.content.known_as(""), offer.expected)
         for content in contents:
             content.keep(self._blobs, content.known_as("").sha256)
-        return self._assemble.keep(
-            plan, lambda numbers: [contents[one].known_as("") for one in numbers], terms.headers
-        )
+        key = terms.idempotency_key
+        with self._retries.turn(key):
+            return self._assemble.keep(
+                plan,
+                lambda numbers: [contents[one].known_as("") for one in numbers],
+                terms.headers,
+                idempotency_key=key,
+                earlier=lambda manifest: self._retries.receipts(key, [manifest])[0],
+            )
 
     def _keep_prepared(
         self, prepared: Iterable[_Prepared | Receipt], terms: Terms
