@@ -35,6 +35,12 @@ class Settings:
     digests: tuple[str, ...]
     # The most file bytes that one act of a client may bring.
     max_content_length: int
+    # What uploads leave free on the disk, and the most bytes of contents that the store may hold.
+    min_free_bytes: int
+    min_free_inodes: int
+    max_store_bytes: int | None
+    # The database that answers questions, where it is not to lie in the store.
+    index_path: Path | None
     # Where content appears besides the archive, by request headers.
     templates: tuple[ReplicaTemplate, ...]
     # Where the server listens; several ports are all served.
@@ -89,6 +95,10 @@ class Settings:
             "checksum_type": checksum_type,
             "digests": reader.read("DIGESTS", "md5,sha256,sha512", _algorithms),
             "max_content_length": reader.read("MAX_CONTENT_LENGTH", "32mb", _size),
+            "min_free_bytes": reader.read("MIN_FREE_BYTES", "16mb", parse_size),
+            "min_free_inodes": reader.read("MIN_FREE_INODES", "100", _whole),
+            "max_store_bytes": reader.read("MAX_STORE_BYTES", "", _size) or None,
+            "index_path": reader.read("INDEX_PATH", "", _root) or None,
             "templates": reader.read_templates(),
             "host": reader.read("HOST", "0.0.0.0", _host),
             "ports": reader.read("PORT", "5000", _ports),
@@ -205,6 +215,12 @@ def _size(text: str) -> int:
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from httpbucket.config import Settings
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
@@ -55,12 +57,14 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
-from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.mounts import network_file_system
+from httpbucket.storage.local.opening import make_place_for_index, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.pending_trees import LocalPendingTrees
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
+from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.sqlite_index import SqliteIndex
@@ -100,7 +104,9 @@ def open_local(
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
-    staging = LocalStaging(layout, disk, unnamed=unnamed_staging)
+    index = _open_index(settings, layout)
+    room = _room(settings, Remembered(lambda: index.totals().blob_size).value)
+    staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
@@ -117,10 +123,44 @@ def open_local(
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
         repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
-        index=SqliteIndex(layout.index),
         capacity=LocalCapacity(layout.root),
+        index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
         in_turn=lambda name: in_turn(layout.locks, name),
+    )
+
+
+def warnings_of(settings: Settings) -> Iterator[str]:
+    """What the operator of a store that can be used should know of it, a sentence each."""
+    index = _index_path(settings, Layout(settings.archive_dir))
+    if kind := network_file_system(settings.archive_dir):
+        yield f"ARCHIVE_DIR lies on {kind}; only one machine may write to it."
+    if kind := network_file_system(index):
+        yield f"The index lies on {kind} and is slow there; set INDEX_PATH to one on a local disk."
+    try:
+        _room(settings, lambda: None).require()
+    except StorageFull as error:
+        yield f"No upload is taken for now: {error}"
+
+
+def _open_index(settings: Settings, layout: Layout) -> SqliteIndex:
+    path = _index_path(settings, layout)
+    if path != layout.index:
+        make_place_for_index(path)
+    return SqliteIndex(path, write_ahead_log=not network_file_system(path))
+
+
+def _index_path(settings: Settings, layout: Layout) -> Path:
+    return settings.index_path or layout.index
+
+
+def _room(settings: Settings, used_bytes: Callable[[], int | None]) -> Room:
+    return Room(
+        settings.archive_dir,
+        min_free_bytes=settings.min_free_bytes,
+        min_free_inodes=settings.min_free_inodes,
+        max_store_bytes=settings.max_store_bytes,
+        used_bytes=used_bytes,
     )
 
 

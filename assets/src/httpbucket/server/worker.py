@@ -19,6 +19,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from httpbucket.web.seldom import SeldomLog
+
 #: How long the head of a request may take from its first byte on.
 HEAD_SECONDS = 10.0
 
@@ -43,6 +45,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._seldom = SeldomLog(self.log)
         # Written by the threads, read by the poller's: single steps of a dict are atomic.
         self._heads: dict[TConn, float] = {}
         self._lingering: deque[tuple[float, TConn]] = deque()
@@ -56,7 +59,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             if error.errno not in _NO_DESCRIPTOR:
                 raise
             # The connection waits in the kernel's queue; the pause keeps us from asking all day.
-            self.log.warning("No descriptor is left for a new connection: %s", error)
+            self._seldom.warning(f"No descriptor is left for a new connection: {error}")
             time.sleep(PAUSE_SECONDS)
 
     def enqueue_req(self, conn: TConn) -> None:

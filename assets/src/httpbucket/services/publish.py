@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from httpbucket.domain.errors import ContentVanished, StorageUnavailable
+from httpbucket.domain.errors import BucketError, ContentVanished, StorageUnavailable
 from httpbucket.domain.upload import Finding, NamedBlob, Receipt, Record, Tree, UploadId
 from httpbucket.services.reindex import add_to_index
 from httpbucket.services.replicate import ReplicaPlan, Replicate
@@ -114,6 +114,11 @@ class Publish:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
             add_to_index(record, trees=self._trees, index=self._index)
+        except BucketError as error:
+            logger.warning(
+                "Upload %s is kept, but the index did not take it in: %s", record.id, error
+            )
+            self._on_index_gap()
         except Exception:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()

@@ -174,6 +174,7 @@ class Act:
         self._batch: BlobBatch | None = None
         self._received = 0
         self._files: list[IncomingFile] = []
+        self._prepared: StagedFile | None = None
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
@@ -184,9 +185,16 @@ class Act:
         """Compute these digests too, of the files that come from now on."""
         self._digests = (*dict.fromkeys((*self._digests, *algorithms)),)
 
+    def reserve(self, size: int) -> None:
+        """Set room aside for an act of ``size`` bytes, before any of them is read.
+
+        Raises `StorageFull` when there is none.
+        """
+        self._prepared = self._prepared or self._staging.create(size=size)
+
     def new_file(self) -> IncomingFile:
         """A place for the next file of this act."""
-        incoming = IncomingFile(self._staging.create, self._digests, self._count)
+        incoming = IncomingFile(self._create, self._digests, self._count)
         self._files.append(incoming)
         if len(self._files) == 1:
             # Most acts have one file: a full disk is told before its bytes are read.
@@ -206,10 +214,16 @@ class Act:
 
     def close(self) -> None:
         """End the act: what was not kept is gone. May be repeated."""
+        if self._prepared:
+            self._prepared.discard()
         while self._files:
             self._files.pop().close()
         if self._batch:
             self._batch.discard()
+
+    def _create(self) -> StagedFile:
+        staged, self._prepared = self._prepared or self._staging.create(), None
+        return staged
 
     def _count(self, size: int) -> None:
         self._received += size

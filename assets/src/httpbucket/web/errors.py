@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template
@@ -11,8 +13,13 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from httpbucket.domain import errors, partial, tus, unpacking
 from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.current import current_request
+from httpbucket.web.seldom import SeldomLog
 
 logger = logging.getLogger(__name__)
+seldom = SeldomLog(logger)
+
+#: What the system may say wherever a file is read or made; beyond the ports, in a template's say.
+_UNAVAILABLE = {errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.ESTALE}
 
 #: tus has a status of its own for a piece that is not what its checksum says.
 CHECKSUM_MISMATCH = 460
@@ -99,7 +106,10 @@ def register(app: Flask) -> None:
 
 def _refused(error: errors.BucketError) -> Response:
     status = status_of(type(error))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _RETRY_AFTER:
+        # What ends by itself or by an operator's hand, and meanwhile meets every request.
+        seldom.warning(f"Answered {status:d}: {error}")
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("Answered %d: %s", status, error, exc_info=error.__cause__)
     return _answer(status, str(error), error.problem, error.detail)
 
@@ -130,6 +140,9 @@ def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:
+    if isinstance(error, OSError) and error.errno in _UNAVAILABLE:
+        reason = os.strerror(error.errno).lower()
+        return _refused(errors.StorageUnavailable(f"The server cannot do this now: {reason}."))
     logger.error("Unexpected", exc_info=error)
     return _refused_by_http(
         InternalServerError("Something went wrong in the server; its log tells what.")

@@ -217,6 +217,7 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
         is_tree = TREE in request.headers or TREE in request.args
         allowance = TREE_FRAMING_ALLOWANCE if is_tree else FRAMING_ALLOWANCE
         act.expect((request.content_length or 0) - allowance)
+        act.reserve(request.content_length or 0)
         yield
     finally:
         act.close()

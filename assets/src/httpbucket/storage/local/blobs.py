@@ -21,6 +21,9 @@ from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
 logger = logging.getLogger(__name__)
 
+#: What a small file takes on most disks; so many of them are looked at together, inodes too.
+_LEAST_ROOM = 4096
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,7 +81,8 @@ class LocalBlobStore:
         status = self._status(digest)
         if status is None:
             return False
-        return status.st_nlink > 1 if status.st_size else None
+        # A single name tells nothing: a copy of a store may be one without its hardlinks.
+        return True if status.st_size and status.st_nlink > 1 else None
 
     def _status(self, digest: Digest) -> os.stat_result | None:
         with suppress(FileNotFoundError), told_as_refusals(but=FileNotFoundError):
@@ -92,6 +96,7 @@ class LocalBlobBatch:
     def __init__(self, disk: Disk, staging: LocalStaging, names: _Names) -> None:
         self._disk = disk
         self._names = names
+        self._share = staging.share()
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
         self._waiting: dict[str, int] = {}
@@ -102,6 +107,7 @@ class LocalBlobBatch:
             is_new = self._is_new(digest, len(content))
             if is_new:
                 path = f"{self._directory}/{digest.hex}"
+                self._share.take(max(len(content), _LEAST_ROOM))
                 self._disk.write_new(path, content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
         return is_new
@@ -141,6 +147,7 @@ class LocalBlobBatch:
         self.discard()
 
     def discard(self) -> None:
+        self._share.release()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _is_new(self, digest: Digest, size: int) -> bool:

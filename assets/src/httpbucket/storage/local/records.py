@@ -53,7 +53,9 @@ class LocalRecords:
         return Record.from_bytes(text)
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
-        for day in sorted(self._layout.archive.glob("*/*/*")):
+        with told_as_refusals():
+            days = sorted(self._layout.archive.glob("*/*/*"))
+        for day in days:
             if str(day.relative_to(self._layout.archive)) >= since_day:
                 yield from _ids_in(day)
 
@@ -110,7 +112,8 @@ class LocalRecords:
 def _ids_in(day: Path) -> Iterator[UploadId]:
     """The uploads of a day; what else somebody put there is passed over."""
     names: list[str] = []
-    with suppress(NotADirectoryError, FileNotFoundError):
+    gone = (NotADirectoryError, FileNotFoundError)
+    with suppress(*gone), told_as_refusals(but=gone):
         names = sorted(path.name for path in day.iterdir())
     for name in names:
         with suppress(UploadNotFound):
