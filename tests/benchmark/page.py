@@ -13,8 +13,8 @@ from tests.benchmark.work import Work
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "performance.md"
 
-_BEGIN = "<!-- written by python -m tests.benchmark --write-docs -->"
-_END = "<!-- end of what was written -->"
+BEGIN = "<!-- written by python -m tests.benchmark --write-docs -->"
+END = "<!-- end of what was written -->"
 
 #: File name, what the plot shows, and keys of works begin with.
 _PLOTS = (
@@ -39,9 +39,9 @@ def write(results: Results, works: Sequence[Work], page: Path = PAGE) -> None:
         if groups:
             (plots / f"{name}.svg").write_text(plot(groups))
             links.append(f"![{title}, a second; ours in blue]({page.stem}/{name}.svg)")
-    before, _, rest = page.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    section = "\n\n".join([_BEGIN, report(results, works), *links, _END])
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    section = "\n\n".join([BEGIN, report(results, works), *links, END])
     page.write_text(before + section + after)
 
 

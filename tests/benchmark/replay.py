@@ -6,6 +6,7 @@ HEAD announces, and builds every upload anew in Lua.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import shutil
 import struct
@@ -19,9 +20,6 @@ from pathlib import Path
 from tests.benchmark.machine import pinned
 
 _LONGEST_SECONDS = 900
-
-#: Beside the compiled program, for as long as this process lives.
-_PLACE = tempfile.TemporaryDirectory(prefix="http-bucket-benchmark-")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def replay(
     port: int, requests: Iterable[bytes], connections: int, *, seconds: float = 0
 ) -> Answers:
     """Send each request once, or all of them in turn again and again for ``seconds``."""
-    with tempfile.NamedTemporaryFile(dir=_PLACE.name) as prepared:
+    with tempfile.NamedTemporaryFile(dir=_place()) as prepared:
         for request in requests:
             prepared.write(struct.pack("=I", len(request)) + request)
         prepared.flush()
@@ -74,12 +72,20 @@ def _answers(text: str) -> Answers:
 
 
 @functools.cache
+def _place() -> str:
+    """A directory for the compiled program and the requests, as long as this process lives."""
+    directory = tempfile.TemporaryDirectory(prefix="http-bucket-benchmark-")
+    atexit.register(directory.cleanup)
+    return directory.name
+
+
+@functools.cache
 def client() -> list[str]:
     """The command of the client, compiled where that is possible."""
     here = Path(__file__).parent
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return [sys.executable, str(here / "slow_replay.py")]
-    program = f"{_PLACE.name}/replay"
+    program = f"{_place()}/replay"
     subprocess.run([compiler, "-O2", "-o", program, str(here / "replay.c")], check=True)
     return [program]
