@@ -25,6 +25,10 @@ class FaultyDisk(Disk):
         """Count from 0 on again, and fail the call with this number."""
         self.calls, self._failing, self._error = [], {failing}, error
 
+    def fail_from(self, first: int, error: int) -> None:
+        """Count from 0 on again, and fail every call from this number on."""
+        self.calls, self._failing, self._error = [], range(first, 10**9), error
+
     def fail_from_now_on(self, error: int) -> None:
         """Fail every call."""
         self.calls, self._failing, self._error = [], range(10**9), error
@@ -45,6 +49,14 @@ class FaultyDisk(Disk):
             super().write(descriptor, view[:half])
             self._count("write")
             super().write(descriptor, view[half:])
+
+    def allocate(self, descriptor: int, size: int) -> bool:
+        self._count("allocate")
+        return super().allocate(descriptor, size)
+
+    def trim(self, descriptor: int, size: int) -> None:
+        self._count("trim")
+        super().trim(descriptor, size)
 
     def sync_file(self, descriptor: int) -> None:
         self._count("sync_file")
@@ -73,6 +85,14 @@ class FaultyDisk(Disk):
     def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
         self._count("rename")
         super().rename(source, target, directory=directory)
+
+    def unlink(self, path: Path | str, *, directory: int | None = None) -> None:
+        self._count("unlink")
+        super().unlink(path, directory=directory)
+
+    def rename_out(self, name: str, target: Path, *, directory: int) -> None:
+        self._count("rename_out")
+        super().rename_out(name, target, directory=directory)
 
     def _count(self, call: str) -> None:
         self.calls.append(call)

@@ -32,6 +32,11 @@ GOOD = [
     ("MAX_CONTENT_LENGTH", "10MB", "max_content_length", 10 * MIB),
     ("MAX_CONTENT_LENGTH", "1", "max_content_length", 1),
     ("MAX_CONTENT_LENGTH", "5 tb", "max_content_length", 5 * 1024**4),
+    ("MIN_FREE_BYTES", "1gb", "min_free_bytes", 1024**3),
+    ("MIN_FREE_BYTES", "0", "min_free_bytes", 0),
+    ("MIN_FREE_INODES", "0", "min_free_inodes", 0),
+    ("MAX_STORE_BYTES", "2tb", "max_store_bytes", 2 * 1024**4),
+    ("INDEX_PATH", "/var/lib/bucket/index", "index_path", Path("/var/lib/bucket/index")),
     ("HOST", "127.0.0.1", "host", "127.0.0.1"),
     ("HOST", "[::1]", "host", "::1"),
     ("HOST", "::", "host", "::"),
@@ -44,6 +49,9 @@ GOOD = [
     ("FSYNC", "off", "fsync", False),
     ("FSYNC", "Yes", "fsync", True),
     ("FSYNC", "0", "fsync", False),
+    ("BODY_MIN_RATE", "2kb", "body_min_rate", 2048),
+    ("FAST_BODIES", "off", "fast_bodies", False),
+    ("FAST_HEAD", "off", "fast_head", False),
     ("BODY_IDLE_SECONDS", "5", "body_idle_seconds", 5),
     ("UNPACK_MAX_BYTES", "1gb", "unpack_max_bytes", 1024**3),
     ("UNPACK_MAX_MEMBERS", "7", "unpack_max_members", 7),
@@ -88,6 +96,10 @@ BAD = [
     ("MAX_CONTENT_LENGTH", "1.5mb"),
     ("MAX_CONTENT_LENGTH", "10 mib"),
     ("MAX_CONTENT_LENGTH", "9" * 30),
+    ("MIN_FREE_BYTES", "-1"),
+    ("MIN_FREE_INODES", "1e3"),
+    ("MAX_STORE_BYTES", "0"),
+    ("INDEX_PATH", "index.sqlite3"),
     ("HOST", "-example"),
     ("HOST", "a b"),
     ("HOST", "http://localhost"),
@@ -103,6 +115,7 @@ BAD = [
     ("THREADS", "٣"),
     ("FSYNC", "maybe"),
     ("BODY_IDLE_SECONDS", "0"),
+    ("BODY_MIN_RATE", "0"),
     ("UNPACK_MAX_BYTES", "0"),
     ("UNPACK_MAX_MEMBERS", "0"),
     ("UNPACK_MAX_RATIO", "many"),
@@ -157,6 +170,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "checksum_type": "md5",
         "digests": ("md5", "sha256", "sha512"),
         "max_content_length": 32 * MIB,
+        "min_free_bytes": 16 * MIB,
+        "min_free_inodes": 100,
+        "max_store_bytes": None,
+        "index_path": None,
         "templates": (),
         "host": "0.0.0.0",
         "ports": (5000,),
@@ -243,3 +260,36 @@ def test_other_variables_do_not_matter() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.from_environ({}).threads = 3  # type: ignore[misc]
+
+
+class TestRetention:
+    def test_it_is_for_ever_unless_set(self) -> None:
+        retention = Settings.from_environ({"REPLICATE_0": "user/${USERNAME}"}).retention
+        assert (retention.days, retention.max_days) == (None, None)
+        assert [(one.days, one.keep) for one in retention.templates] == [(None, None)]
+
+    def test_templates_have_their_own(self) -> None:
+        environ = {
+            "REPLICATE_3": "user/${USERNAME}",
+            "REPLICATE_3_DAYS": "7",
+            "REPLICATE_3_KEEP": "10",
+            "RETENTION_DAYS": "90",
+            "RETENTION_MAX_DAYS": "365",
+        }
+        retention = Settings.from_environ(environ).retention
+        assert (retention.days, retention.max_days) == (90, 365)
+        assert [(one.days, one.keep) for one in retention.templates] == [(7, 10)]
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"RETENTION_DAYS": "0"},
+            {"RETENTION_MAX_DAYS": "x"},
+            {"REPLICATE_0_DAYS": "5"},
+            {"REPLICATE_0": "user/${USERNAME}", "REPLICATE_0_KEEP": "-1"},
+        ],
+    )
+    def test_a_rule_that_is_none_is_a_mistake(self, environ: dict[str, str]) -> None:
+        with pytest.raises(InvalidSettings) as refusal:
+            Settings.from_environ(environ)
+        assert len(refusal.value.mistakes) == 1

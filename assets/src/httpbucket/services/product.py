@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
+from httpbucket.services.delete import Delete
+from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
 from httpbucket.services.pack import Pack
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -16,6 +20,7 @@ from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
 
 
 @dataclass(frozen=True)
@@ -26,9 +31,16 @@ class Services:
     resume: Resume
     lookup: Lookup
     ask: Ask
+    # The same, for who must not wait: raises where that would.
+    quick_ask: Ask
     browse: Browse
     pack: Pack
     searching: Search
+    delete: Delete
+    mark: Mark
+    undo: Undo
+    expire: Expire
+    collect: Collect
     stats: Stats
     reindex: Reindex
     scrub: Scrub

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import UploadNotFound
@@ -19,7 +20,10 @@ from httpbucket.storage.local.layout import (
     Layout,
 )
 from httpbucket.storage.local.links import Linker, opened_directory
+from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
+
+logger = logging.getLogger(__name__)
 
 
 class LocalRecords:
@@ -45,34 +49,111 @@ class LocalRecords:
                 raise
 
     def load(self, upload: UploadId) -> Record:
+        return self._load(self._layout.upload(upload), upload)
+
+    def has(self, upload: UploadId) -> bool:
+        with told_as_refusals():
+            return self._layout.upload(upload).exists()
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        with self._alone():
+            record = self.load(upload)
+            amended = change(record)
+            if amended != record:
+                self._replace(self._layout.upload(upload), amended)
+        return amended
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        with self._alone():
+            record = self.load(upload)
+            if not only_if(record):
+                return None
+            self._disappear(self._layout.upload(upload), self._layout.trash / str(upload))
+        return record
+
+    def removed(self) -> Iterator[Record]:
+        for upload in _ids_in(self._layout.trash):
+            try:
+                yield self._load(self._layout.trash / str(upload), upload)
+            except UploadNotFound:
+                # It was being forgotten, which is the end of removing it.
+                self.forget(upload)
+            except ValueError as error:
+                logger.error("What is left of upload %s stays: %s", upload, error)
+
+    def forget(self, upload: UploadId) -> None:
+        # What fails to go now is found again by `removed`.
+        shutil.rmtree(self._layout.trash / str(upload), ignore_errors=True)
+
+    def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
+        with told_as_refusals():
+            days = sorted(self._layout.archive.glob("*/*/*"))
+        for day in days:
+            if str(day.relative_to(self._layout.archive)) >= since_day:
+                yield from _ids_in(day)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes a record that is published."""
+        with told_as_refusals(), locked(self._layout.records_lock):
+            yield
+
+    def _load(self, directory: Path, upload: UploadId) -> Record:
         try:
             with told_as_refusals(but=FileNotFoundError):
-                text = (self._layout.upload(upload) / RECORD_NAME).read_bytes()
+                text = (directory / RECORD_NAME).read_bytes()
         except FileNotFoundError:
             raise UploadNotFound(f"There is no upload {upload}.") from None
         return Record.from_bytes(text)
 
-    def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
-        for day in sorted(self._layout.archive.glob("*/*/*")):
-            if str(day.relative_to(self._layout.archive)) >= since_day:
-                yield from _ids_in(day)
+    def _replace(self, directory: Path, record: Record) -> None:
+        aside = self._staging.unused_path()
+        try:
+            self._disk.write_new(aside, record.to_bytes(), BLOB_MODE)
+            self._disk.rename(aside, directory / RECORD_NAME)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        self._disk.sync_directory(directory)
+
+    def _disappear(self, directory: Path, aside: Path) -> None:
+        self._disk.rename(directory, aside)
+        try:
+            self._disk.sync_directory(aside.parent)
+            self._disk.sync_directory(directory.parent)
+        except OSError:
+            self._disk.rename(aside, directory)
+            raise
 
     def _build(self, aside: Path, record: Record) -> None:
-        with opened_directory(aside) as directory:
+        places = self._make_folders(aside, record)
+        with opened_directory(places[-1]) as directory:
             for named in record.named_blobs():
                 self._linker.name(named.blob, named.name, directory=directory)
-            if record.tree:
-                self._name_tree(record.tree, aside, directory=directory)
+        if record.tree:
+            with opened_directory(aside) as directory:
+                self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
+            self._name_tree(record.tree, places[-1])
         self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
         aside.chmod(PUBLIC_DIRECTORY_MODE)
         if record.tree:
             self._disk.sync_everything(aside)
         else:
-            self._disk.sync_directory(aside)
+            for place in reversed(places):
+                self._disk.sync_directory(place)
 
-    def _name_tree(self, tree: Tree, aside: Path, *, directory: int) -> None:
-        self._linker.name(tree.manifest, MANIFEST_NAME, directory=directory)
-        root = aside / tree.name
+    def _make_folders(self, aside: Path, record: Record) -> list[Path]:
+        """The upload's directory, and those of its folder down to where its names lie."""
+        places = [aside]
+        for name in record.folder.split("/") if record.folder else ():
+            places.append(places[-1] / name)
+            self._disk.make_directory(places[-1], PUBLIC_DIRECTORY_MODE)
+        return places
+
+    def _name_tree(self, tree: Tree, place: Path) -> None:
+        root = place / tree.name
         self._disk.make_directory(root, PUBLIC_DIRECTORY_MODE)
         digest = tree.manifest.sha256
         with self._trees.load(digest) as manifest, opened_directory(root) as below:
@@ -99,7 +180,8 @@ class LocalRecords:
 def _ids_in(day: Path) -> Iterator[UploadId]:
     """The uploads of a day; what else somebody put there is passed over."""
     names: list[str] = []
-    with suppress(NotADirectoryError, FileNotFoundError):
+    gone = (NotADirectoryError, FileNotFoundError)
+    with suppress(*gone), told_as_refusals(but=gone):
         names = sorted(path.name for path in day.iterdir())
     for name in names:
         with suppress(UploadNotFound):
