@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,10 +32,10 @@ _SUMS = "find . -type f -print0 | xargs -0 sha256sum > /dev/null"
 UNPACK = {"tgz": f"tar xzf {{}} && {_SUMS}", "zip": f"unzip -q {{}} && {_SUMS}"}
 
 
-def shell(script: str, directory: Path) -> float:
+def shell(script: str, directory: Path, environ: Mapping[str, str] | None = None) -> float:
     """Seconds that a script takes in a directory."""
     start = time.perf_counter()
-    subprocess.run(["sh", "-euc", script], cwd=directory, check=True)
+    subprocess.run(["sh", "-euc", script], cwd=directory, env=environ, check=True)
     return time.perf_counter() - start
 
 

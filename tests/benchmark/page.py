@@ -20,7 +20,7 @@ END = "<!-- end of what was written -->"
 _PLOTS = (
     ("asking", "Questions", ("head-", "batch-")),
     ("sending", "Uploads", ("put-", "form-", "hash-", "bare-", "tar-", "parts-")),
-    ("unpacking", "Archive files", ("unpack-", "again-")),
+    ("unpacking", "Archive files", ("unpack-", "again-", "tree-")),
     ("fetching", "Downloads", ("get-", "zip-")),
 )
 

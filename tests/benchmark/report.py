@@ -61,7 +61,9 @@ def work_table(results: Results, works: Sequence[Work]) -> str:
         names = results.contestants(work.key)
         ranked = sorted(names, key=lambda name: -(results.rate(work.key, name) or 0))
         for place, name in enumerate(ranked):
-            rows.append([work.title if place == 0 else "", name, *_figures(results, work, name)])
+            note = results.note(work.key, name)
+            who = f"{name} ({note})" if note else name
+            rows.append([work.title if place == 0 else "", who, *_figures(results, work, name)])
     heads = ["work", "contestant", "a second", "range", "server CPU", "largest process"]
     return table(heads, rows)
 

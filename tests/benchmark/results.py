@@ -27,6 +27,8 @@ class Sample:
     peak_bytes: int | None = None
     #: How far one of its processes grew beyond its size before the first work.
     grown_bytes: int | None = None
+    #: What else is to be said.
+    note: str = ""
 
 
 @dataclass
@@ -72,6 +74,10 @@ class Results:
             for sample in self._of(work, contestant)
             if sample.cpu_seconds is not None
         )
+
+    def note(self, work: str, contestant: str) -> str:
+        """What the last round noted."""
+        return self._of(work, contestant)[-1].note
 
     def peak_bytes(self, work: str, contestant: str) -> int | None:
         """The most of all rounds."""

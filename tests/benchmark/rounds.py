@@ -18,7 +18,7 @@ from tests.benchmark import machine
 from tests.benchmark.contents import Contents, make
 from tests.benchmark.results import Results, Sample
 from tests.benchmark.scale import Scale
-from tests.benchmark.servers import NotOffered, Server, stop_all
+from tests.benchmark.servers import NotOffered, NotRunning, Server, stop_all
 from tests.benchmark.work import Stage, Work
 
 
@@ -91,10 +91,10 @@ class _Run:
         """Measure, or note why that does not work."""
         try:
             self.results.samples.append(_measure(stage, work, contestant))
+        except NotRunning:
+            pass
         except NotOffered as reason:
-            # A server that does not run is named once, not with every work.
-            if contestant in stage.servers:
-                self.results.leave_out(f"{work.title}: {reason}")
+            self.results.leave_out(f"{work.title}: {reason}")
         except Exception as error:
             self.results.leave_out(f"{work.title}, {contestant}, failed: {_one_line(error)}")
 
@@ -115,6 +115,7 @@ def _measure(stage: Stage, work: Work, contestant: str) -> Sample:
         cpu_seconds=server.cpu_seconds() if server else None,
         peak_bytes=server.peak_bytes() if server else None,
         grown_bytes=server.grown_bytes() if server else None,
+        note=measured.note,
     )
 
 

@@ -17,6 +17,10 @@ class NotOffered(Exception):
     """This server, as it is, does not do this work."""
 
 
+class NotRunning(Exception):
+    """A work needs a server that did not start; that was told when it did not."""
+
+
 class Server:
     """A running server with a directory of its own.
 

@@ -57,7 +57,10 @@ def test_a_work_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None
         for key, how in {"fails": fail, "refuses": refuse, "works": do}.items()
     ]
     results = rounds.run(tmp_path, SMOKE, works, (), say=_say)
-    assert results.left_out == ["fails, bare, failed: ValueError: no luck below a.txt"]
+    assert results.left_out == [
+        "fails, bare, failed: ValueError: no luck below a.txt",
+        "refuses: not yet",
+    ]
     assert [sample.work for sample in results.samples] == ["works"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmark.contents import Contents
 from tests.benchmark.scale import Scale
-from tests.benchmark.servers import Bucket, NotOffered, Server
+from tests.benchmark.servers import Bucket, NotRunning, Server
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Stage:
     servers: Mapping[str, Server]
 
     def server(self, name: str) -> Server:
-        """A server by its name; raises NotOffered when it does not run."""
+        """A server by its name; raises NotRunning when it does not run."""
         if name not in self.servers:
-            raise NotOffered(f"{name} does not run")
+            raise NotRunning(name)
         return self.servers[name]
 
     def bucket(self, name: str) -> Bucket:
@@ -46,10 +46,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Measured:
-    """How much was done in how long."""
+    """How much was done in how long, and what else is to be said of it."""
 
     units: float
     seconds: float
+    note: str = ""
 
 
 Measure = Callable[[Stage, str], Measured]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmark import asking, fetching, sending, unpacking
+from tests.benchmark import asking, fetching, sending, trees, unpacking
 from tests.benchmark.scale import Scale
 from tests.benchmark.work import Work
 
@@ -14,4 +14,5 @@ def all_works(scale: Scale) -> list[Work]:
         *sending.works(scale),
         *unpacking.works(scale),
         *fetching.works(scale),
+        *trees.works(scale),
     ]
