@@ -282,8 +282,12 @@ class _Gathered:
 
     def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
         """What came."""
+        return self.known_as(media_type_of(self.head))
+
+    def known_as(self, media_type: str) -> Descriptor:
+        """As `Content.known_as`."""
         hasher = self._hasher
-        return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type_of(self.head))
+        return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type)
 
     def open(self) -> BinaryIO:
         """A reader of what came."""
