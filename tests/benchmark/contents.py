@@ -75,6 +75,15 @@ def small_contents(count: int, *, seed: int) -> Iterator[Content]:
         yield Content(f"{seed}-{number}.bin", content, sha256)
 
 
+def small_reports(count: int, *, seed: int) -> Iterator[Content]:
+    """Test results of 10 KiB: unlike those bytes of chance, they have a type to be recognised."""
+    for number in range(count):
+        case = '<testcase classname="report" name="case %d of %d of %d" time="0.01"/>\n'
+        lines = "".join(case % (line, number, seed) for line in range(SMALL_BYTES // 50))
+        content = f'<?xml version="1.0"?>\n<testsuite name="s">\n{lines}'.encode()[:SMALL_BYTES]
+        yield Content(f"{seed}-{number}.xml", content, hashlib.sha256(content).hexdigest())
+
+
 def tar_of(contents: list[Content]) -> bytes:
     """A plain tar."""
     packed = io.BytesIO()

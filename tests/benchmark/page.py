@@ -19,7 +19,7 @@ END = "<!-- end of what was written -->"
 #: File name, what the plot shows, and keys of works begin with.
 _PLOTS = (
     ("asking", "Questions", ("head-", "batch-")),
-    ("sending", "Uploads", ("put-", "form-", "hash-", "bare-", "tar-", "parts-")),
+    ("sending", "Uploads", ("put-", "form-", "xml-", "hash-", "bare-", "tar-", "parts-")),
     ("unpacking", "Archive files", ("unpack-", "again-", "tree-")),
     ("fetching", "Downloads", ("get-", "zip-")),
 )

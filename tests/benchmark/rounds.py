@@ -10,14 +10,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmark import machine
 from tests.benchmark.contents import Contents, make
 from tests.benchmark.results import Results, Sample
-from tests.benchmark.scale import Scale
+from tests.benchmark.scale import MIB, Scale
 from tests.benchmark.servers import NotOffered, NotRunning, Server, stop_all
 from tests.benchmark.work import Stage, Work
 
@@ -34,14 +34,9 @@ def run(
     facts = {**machine.description(), "file system": machine.file_system_of(directory)}
     results = Results(scale.name, facts)
     this = _Run(directory, scale, works, servers, make(directory, scale), results)
-    began = time.monotonic()
-    for number in range(scale.rounds):
-        passed = time.monotonic() - began
-        if number and passed + passed / number > scale.limit_seconds:
-            results.leave_out(f"rounds from {number + 1} on: they would take too long")
-            break
-        say(f"round {number + 1} of {scale.rounds}")
-        this.run_round(number)
+    with ExitStack() as at_end:
+        at_end.callback(this.clear)
+        this.run_rounds(say)
     return results
 
 
@@ -54,11 +49,27 @@ class _Run:
     contents: Contents
     results: Results
 
-    def run_round(self, number: int) -> None:
+    def run_rounds(self, say: Callable[[str], None]) -> None:
+        """All rounds, or as many as there is time for."""
+        began = time.monotonic()
+        for number in range(self.scale.rounds):
+            passed = time.monotonic() - began
+            if number and passed + passed / number > self.scale.limit_seconds:
+                self.results.leave_out(f"rounds from {number + 1} on: they would take too long")
+                break
+            say(f"round {number + 1} of {self.scale.rounds}")
+            self._run_round(number)
+
+    def clear(self) -> None:
+        """Delete what all rounds left."""
+        for place in self.directory.glob("round-*"):
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _run_round(self, number: int) -> None:
         """Every work by every contestant, once."""
         place = self.directory / f"round-{number}"
         with ExitStack() as at_end:
-            at_end.callback(shutil.rmtree, place, ignore_errors=True)
+            at_end.callback(_delete_big_files, place)
             running: dict[str, Server] = {}
             at_end.callback(lambda: stop_all(running.values()))
             for kind in self.kinds:
@@ -117,6 +128,19 @@ def _measure(stage: Stage, work: Work, contestant: str) -> Sample:
         grown_bytes=server.grown_bytes() if server else None,
         note=measured.note,
     )
+
+
+def _delete_big_files(directory: Path) -> None:
+    """Make room on the disk.
+
+    Small files stay to the end of the run: for some minutes after many were deleted, ext4 creates
+    new ones more slowly.
+    """
+    for parent, _, names in os.walk(directory):
+        for path in (Path(parent, name) for name in names):
+            with suppress(OSError):
+                if path.lstat().st_size > MIB:
+                    path.unlink()
 
 
 def _rotated(names: tuple[str, ...], by: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from tests.benchmark import bare, requests, stream
-from tests.benchmark.contents import Content, small_contents, tar_of
+from tests.benchmark.contents import Content, small_contents, small_reports, tar_of
 from tests.benchmark.peers import Registry
 from tests.benchmark.replay import replay
 from tests.benchmark.scale import Scale
@@ -40,6 +40,14 @@ def works(scale: Scale) -> list[Work]:
         Work("put-small-8", f"PUT {small}, {eight}", "files", every, _Small(_put, 8), True),
         Work("form-small-1", f"multipart {small}, {one}", "files", _OURS, _Small(_form, 1), True),
         Work("form-small-8", f"multipart {small}, {eight}", "files", _OURS, _Small(_form, 8), True),
+        Work(
+            "xml-small-8",
+            f"PUT {small} of XML, {eight}",
+            "files",
+            _OURS,
+            _Small(_put, 8, xml=True),
+            True,
+        ),
         Work("bare-small", f"writing {small}", "files", bares, _bare_small, True),
         Work("tar-small", f"{small} as one tar", "files", _OURS, _tar, True),
         Work("parts-small", f"{small} as parts of one form", "files", _OURS, _parts, True),
@@ -76,13 +84,20 @@ def _form(server: Server, one: Content) -> bytes:
 class _Small:
     """Small uploads, a request each."""
 
-    def __init__(self, request: Callable[[Server, Content], bytes], connections: int) -> None:
+    def __init__(
+        self,
+        request: Callable[[Server, Content], bytes],
+        connections: int,
+        *,
+        xml: bool = False,
+    ) -> None:
         self._request = request
         self._connections = connections
+        self._contents = small_reports if xml else small_contents
 
     def __call__(self, stage: Stage, name: str) -> Measured:
         server = stage.server(name)
-        contents = list(small_contents(stage.scale.small_uploads, seed=next(_seeds)))
+        contents = list(self._contents(stage.scale.small_uploads, seed=next(_seeds)))
         if isinstance(server, Registry):
             seconds = _push_all(server, contents, self._connections)
             return Measured(len(contents), seconds)
