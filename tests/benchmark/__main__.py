@@ -20,7 +20,8 @@ def main() -> None:
     """Run, print the tables, and keep the results as JSON."""
     options = _options()
     chosen = scale.LONG if options.long else scale.QUICK
-    kept = BUILD / f"{chosen.name}.json"
+    part = "" if options.only == [""] else "-part"
+    kept = BUILD / f"{chosen.name}{part}.json"
     works = [work for work in all_works(chosen) if work.key.startswith(tuple(options.only))]
     if options.again:
         results = Results.load(kept)
@@ -31,7 +32,14 @@ def main() -> None:
         # Servers of tests print their log at their end.
         quiet = redirect_stdout(StringIO())
         with quiet, tempfile.TemporaryDirectory(dir=place) as directory:
-            results = rounds.run(Path(directory), chosen, works, servers, say=_say)
+            results = rounds.run(
+                Path(directory),
+                chosen,
+                works,
+                servers,
+                say=_say,
+                keep=lambda found: found.save(kept),
+            )
         results.save(kept)
     print(report.report(results, works))
     print(f"\nKept in {kept}")

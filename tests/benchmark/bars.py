@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-_WIDTH, _LABEL, _VALUE = 760, 250, 110
+_WIDTH, _LABEL, _VALUE = 820, 290, 130
 _BAR, _GAP, _TITLE = 18, 6, 34
 
 

@@ -16,9 +16,10 @@ _NONE = "–"
 def report(results: Results, works: Sequence[Work]) -> str:
     """Everything: the machine, the goals, every work, and what is missing."""
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
+    rough = "" if results.scale == "long" else " (rough: short, and maybe on a busy machine)"
     return "\n\n".join(
         [
-            f"Profile {results.scale}, {results.rounds()} rounds: {machine}.",
+            f"Profile {results.scale}{rough}, {results.rounds()} rounds: {machine}.",
             goal_table(results),
             memory_sentence(results),
             work_table(results, works),

@@ -29,14 +29,16 @@ def run(
     servers: Sequence[type[Server]],
     *,
     say: Callable[[str], None],
+    keep: Callable[[Results], None] = lambda _: None,
 ) -> Results:
-    """Measure all of it below ``directory``, and leave nothing there but what was uploaded."""
+    """Measure all of it below ``directory``; ``keep`` gets the results after each round."""
     facts = {**machine.description(), "file system": machine.file_system_of(directory)}
     results = Results(scale.name, facts)
     this = _Run(directory, scale, works, servers, make(directory, scale), results)
-    with ExitStack() as at_end:
-        at_end.callback(this.clear)
-        this.run_rounds(say)
+    try:
+        this.run_rounds(say, keep)
+    finally:
+        this.clear()
     return results
 
 
@@ -49,7 +51,7 @@ class _Run:
     contents: Contents
     results: Results
 
-    def run_rounds(self, say: Callable[[str], None]) -> None:
+    def run_rounds(self, say: Callable[[str], None], keep: Callable[[Results], None]) -> None:
         """All rounds, or as many as there is time for."""
         began = time.monotonic()
         for number in range(self.scale.rounds):
@@ -59,6 +61,7 @@ class _Run:
                 break
             say(f"round {number + 1} of {self.scale.rounds}")
             self._run_round(number)
+            keep(self.results)
 
     def clear(self) -> None:
         """Delete what all rounds left."""
