@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from contextlib import redirect_stdout
@@ -19,6 +20,8 @@ from tests.benchmark.works import all_works
 def main() -> None:
     """Run, print the tables, and keep the results as JSON."""
     options = _options()
+    # As at Ctrl-C: what was started is stopped, what was written is deleted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = scale.LONG if options.long else scale.QUICK
     part = "" if options.only == [""] else "-part"
     kept = BUILD / f"{chosen.name}{part}.json"
