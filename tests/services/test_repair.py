@@ -138,12 +138,12 @@ class TestScrub:
 
     def test_it_can_be_stopped(self, store: Store, record: Record) -> None:
         answers = iter([True, False])
-        seen = store.services.scrub.run(may_go_on=lambda: next(answers))
+        seen = store.services.scrub.run(may_go_on=lambda blob: next(answers))
         assert (seen.blobs, seen.is_whole) == (1, False)
 
     def test_each_blob_is_told_when_it_was_read(self, store: Store, record: Record) -> None:
         sizes: list[int] = []
-        store.services.scrub.run(on_blob=sizes.append)
+        store.services.scrub.run(on_blob=lambda blob, size: sizes.append(size))
         assert sorted(sizes) == [0, len(CONTENT)]
 
 

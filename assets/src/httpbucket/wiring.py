@@ -32,20 +32,24 @@ from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
+from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
 from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
+from httpbucket.services.why import Why
 from httpbucket.storage.base import (
     BlobStore,
     Capacity,
     Index,
+    Notes,
     PartialUploads,
     Records,
     Repair,
     Replicas,
     Shelves,
     Staging,
+    Survey,
     TreeStore,
 )
 from httpbucket.storage.local.blobs import LocalBlobStore
@@ -54,6 +58,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
+from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
@@ -61,6 +66,7 @@ from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.survey import LocalSurvey
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.trees import BlobTreeStore
 
@@ -79,6 +85,8 @@ class Stores:
     shelves: Shelves
     partials: PartialUploads
     repair: Repair
+    survey: Survey
+    notes: Notes
     index: Index
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
@@ -115,6 +123,8 @@ def open_local(
         shelves=LocalShelves(layout),
         partials=LocalPartialUploads(layout, disk, staging),
         repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
+        survey=LocalSurvey(layout, staging),
+        notes=LocalNotes(layout),
         index=SqliteIndex(layout.index),
         capacity=LocalCapacity(layout.root),
         only_one=lambda duty: only_one(layout.locks / duty),
@@ -167,6 +177,15 @@ def build(
     )
     lookup = Lookup(blobs=stores.blobs, index=stores.index)
     leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
+    scrub = Scrub(
+        blobs=stores.blobs,
+        records=stores.records,
+        index=stores.index,
+        repair=stores.repair,
+        survey=stores.survey,
+        digests=settings.digests,
+        pace=Pace(settings.scrub_bytes_per_second),
+    )
     return Services(
         ingest=ingest,
         lookup=lookup,
@@ -201,13 +220,15 @@ def build(
         ),
         stats=Stats(index=stores.index, capacity=stores.capacity),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
-        scrub=Scrub(
-            blobs=stores.blobs,
+        scrub=scrub,
+        scrub_by_hand=ScrubPass(scrub, stores.notes, name="scrub-by-hand"),
+        scrub_by_duty=ScrubPass(scrub, stores.notes, name="scrub"),
+        why=Why(
             records=stores.records,
+            trees=stores.trees,
             index=stores.index,
             repair=stores.repair,
-            digests=settings.digests,
-            pace=Pace(settings.scrub_bytes_per_second),
+            survey=stores.survey,
         ),
         relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,

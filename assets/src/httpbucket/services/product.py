@@ -18,9 +18,11 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
+from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
 from httpbucket.services.undo import Undo
+from httpbucket.services.why import Why
 
 
 @dataclass(frozen=True)
@@ -42,5 +44,8 @@ class Services:
     stats: Stats
     reindex: Reindex
     scrub: Scrub
+    scrub_by_hand: ScrubPass
+    scrub_by_duty: ScrubPass
+    why: Why
     relink: Relink
     index_gap: threading.Event

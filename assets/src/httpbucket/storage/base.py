@@ -411,6 +411,43 @@ class Relinked:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a blob is kept: in how many files, and how many names lead to them beside their own.
+
+    ``size`` is the content's bytes; ``holders`` are uploads on their way in that pinned it.
+    """
+
+    size: int
+    files: int
+    names: int
+    holders: int
+
+
+class Survey(Protocol):
+    """What lies in the place of blobs, whatever records and the index say of it."""
+
+    def standing(self, blob: Digest) -> Standing | None:
+        """How the blob is kept; None when it is not."""
+        ...
+
+    def strangers(self) -> Iterator[str]:
+        """Paths, relative to the store, of what lies among the blobs and has no blob's name."""
+        ...
+
+
+class Notes(Protocol):
+    """Short texts that outlive the process. Losing one costs work that is done again, no more."""
+
+    def read(self, name: str) -> str:
+        """The text that was written last under this name; empty where there is none."""
+        ...
+
+    def write(self, name: str, text: str) -> None:
+        """Keep the text in place of the earlier one, in one step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ShelfEntry:
     """What a public directory holds under one name.
 
@@ -587,6 +624,10 @@ class Index(Protocol):
         """Forget the leases of these blobs, because somebody wants them gone."""
         ...
 
+    def lease_until(self, blob: Digest) -> datetime | None:
+        """Until when a lease keeps the blob, or kept it; None where there is no lease."""
+        ...
+
     def forget_leases(self, *, before: datetime) -> int:
         """Forget the leases that ended before then; how many those were."""
         ...
@@ -621,6 +662,14 @@ class Index(Protocol):
 
     def totals(self) -> Totals:
         """How much the index knows of. Takes no longer for many uploads than for one."""
+        ...
+
+    def add_digests(self, blob: Descriptor) -> None:
+        """Have a known blob found by these digests as well. Of one that is not known: nothing."""
+        ...
+
+    def forget_all(self) -> None:
+        """In one step, know of no upload any more and be incomplete. Leases stay."""
         ...
 
     def is_complete(self) -> bool:

@@ -16,7 +16,7 @@
         ├── staging/<process>/             what is on its way in; locked while the process lives
         ├── trash/                         what is being freed or deleted
         ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
-        ├── redo/  locks/  quarantine/
+        ├── redo/  locks/  notes/  quarantine/
         ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
@@ -83,6 +83,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def notes(self) -> Path:
+        return self.private / "notes"
+
+    @property
     def partial_uploads(self) -> Path:
         return self.private / "partial" / "tus"
 
@@ -104,8 +108,9 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "trash", "redo", "locks", "partial", "partial/tus", "quarantine")
-        return (self.private, *(self.private / name for name in names))
+        names = ("staging", "trash", "redo", "locks", "notes", "quarantine")
+        partial = (self.partial_uploads.parent, self.partial_uploads)
+        return (self.private, *(self.private / name for name in names), *partial)
 
     def blob(self, digest: Digest) -> Path:
         """The path of the blob with this SHA-256."""
