@@ -50,6 +50,14 @@ class FaultyDisk(Disk):
             self._count("write")
             super().write(descriptor, view[half:])
 
+    def allocate(self, descriptor: int, size: int) -> bool:
+        self._count("allocate")
+        return super().allocate(descriptor, size)
+
+    def trim(self, descriptor: int, size: int) -> None:
+        self._count("trim")
+        super().trim(descriptor, size)
+
     def sync_file(self, descriptor: int) -> None:
         self._count("sync_file")
         super().sync_file(descriptor)

@@ -124,6 +124,26 @@ def test_the_archive_file_of_a_compressed_archive_is_what_is_inside() -> None:
     assert replace(RECORD, tree=tree, decompressed=tar).archive_file == tar
 
 
+class TestFolders:
+    def test_a_folder_is_written_only_when_there_is_one(self) -> None:
+        plain = record_of(descriptor(b"x"))
+        inner = replace(plain, folder="a/b")
+        assert "folder" not in json.loads(plain.to_bytes())
+        assert json.loads(inner.to_bytes())["folder"] == "a/b"
+        assert Record.from_bytes(inner.to_bytes()) == inner
+
+    def test_names_lie_in_the_folder(self) -> None:
+        plain = record_of(descriptor(b"x"))
+        assert plain.path_of("x.txt") == f"{plain.id.directory}/x.txt"
+        assert replace(plain, folder="a/b").path_of("x") == f"{plain.id.directory}/a/b/x"
+
+    @pytest.mark.parametrize("folder", ["..", "a/../b", "/a", "a//b", "a/"])
+    def test_a_record_that_names_another_place_is_damaged(self, folder: str) -> None:
+        record = replace(record_of(descriptor(b"x")), folder=folder)
+        with pytest.raises(ValueError, match="no folder"):
+            Record.from_bytes(record.to_bytes())
+
+
 def test_an_idempotency_key_is_written_only_where_there_is_one() -> None:
     record = record_of(descriptor(b"one"))
     assert b"idempotency" not in record.to_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -46,6 +47,24 @@ def require_tracing() -> str:
     strace = require_tool("strace")
     if not _runs([strace, "-f", "-o", "/dev/null", "true"]):
         pytest.skip("missing ability: tracing system calls (ptrace)")
+    return strace
+
+
+@functools.cache
+def require_attaching() -> str:
+    """The path of ``strace``, where it may attach to a process that it did not start."""
+    strace = require_tracing()
+    with subprocess.Popen(["sleep", "60"]) as sleeping:
+        attach = [strace, "-o", "/dev/null", "-e", "trace=none", "-p", str(sleeping.pid)]
+        try:
+            told = subprocess.run(
+                ["timeout", "-s", "INT", "0.2", *attach], check=False, capture_output=True
+            ).stderr
+            may = b"attached" in told
+        finally:
+            sleeping.kill()
+    if not may:
+        pytest.skip("missing ability: tracing a running process (kernel.yama.ptrace_scope)")
     return strace
 
 

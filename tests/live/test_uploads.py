@@ -149,14 +149,15 @@ def expected_mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("mebibytes", [128, pytest.param(1024, marks=pytest.mark.long)])
+@pytest.mark.parametrize("is_raw", [False, True])
 def test_a_large_upload_costs_little_memory_and_one_write(
-    servers: ServerFactory, mebibytes: int
+    servers: ServerFactory, mebibytes: int, is_raw: bool
 ) -> None:
     server = servers.start(MAX_CONTENT_LENGTH="2gb")
     warm_up(server)
     idle = {pid: forget_peak(pid) for pid in server.workers()}
     written = total_written(server)
-    status = upload_pattern(server, mebibytes)
+    status = upload_pattern(server, mebibytes, is_raw=is_raw)
     assert status == 200
     growth = {pid: peak_memory(pid) - idle[pid] for pid in idle}
     assert [pid for pid in growth if growth[pid] > MOST_GROWTH] == []
@@ -176,16 +177,16 @@ def warm_up(server: LiveServer) -> None:
         list(clients.map(server.upload, [some_bytes(MIB)] * 32))
 
 
-def upload_pattern(server: LiveServer, mebibytes: int) -> int:
+def upload_pattern(server: LiveServer, mebibytes: int, *, is_raw: bool) -> int:
     """Upload a file that nobody holds in memory."""
     piece = some_bytes(MIB)
-    start, end = multipart_frame("large.bin")
-    headers = {
-        "Content-Type": multipart(b"")[1],
-        "Content-Length": str(len(start) + mebibytes * MIB + len(end)),
-    }
+    start, end = (b"", b"") if is_raw else multipart_frame("large.bin")
+    length = {"Content-Length": str(len(start) + mebibytes * MIB + len(end))}
+    head = request_head("POST", "/upload", {"Content-Type": multipart(b"")[1]} | length)
+    if is_raw:
+        head = request_head("PUT", "/upload/large.bin", length)
     with server.connect(seconds=300) as wire:
-        wire.send(request_head("POST", "/upload", headers) + start)
+        wire.send(head + start)
         for _ in range(mebibytes):
             wire.send(piece)
         wire.send(end)

@@ -236,3 +236,32 @@ class TestStarting:
         assert len(caplog.messages) == len(warnings)
         for message, words in zip(caplog.messages, warnings, strict=True):
             assert words in message
+
+    def test_a_start_warns_of_a_store_that_takes_nothing_for_now(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        environ = {"ARCHIVE_DIR": str(tmp_path), "MIN_FREE_BYTES": "900tb"}
+        startup.warn_of_store(Settings.from_environ(environ))
+        (line,) = caplog.messages
+        assert line.startswith("No upload is taken for now: ")
+        assert "MIN_FREE_BYTES" in line
+
+    def test_a_start_warns_of_root_outside_of_containers(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        mark = tmp_path / "mark"
+        startup.warn_of_root(1000, marks=[mark])
+        assert caplog.messages == []
+        startup.warn_of_root(0, marks=[mark])
+        (line,) = caplog.messages
+        assert "runs as root" in line
+        mark.touch()
+        startup.warn_of_root(0, marks=[mark])
+        assert len(caplog.messages) == 1
+
+    def test_a_start_goes_on_where_nothing_can_be_cleared(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        (tmp_path / "store" / "private" / "staging").rmdir()
+        startup.prepare(stores, services_of(stores))
+        assert stores.index.is_complete() is True
+        stores.index.close()

@@ -69,7 +69,7 @@ class CountingStaging(MemoryStaging):
         super().__init__()
         self.created = 0
 
-    def create(self) -> StagedFile:
+    def create(self, *, size: int = 0) -> StagedFile:
         self.created += 1
         return super().create()
 

@@ -53,11 +53,16 @@ def local(root: Path) -> Iterator[Stores]:
     assert backend.staged() == []
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+INDEXES: dict[str, Callable[[Path], Index]] = {
+    "memory": lambda path: MemoryIndex(),
+    "sqlite": SqliteIndex,
+    "sqlite-without-log": lambda path: SqliteIndex(path, write_ahead_log=False),
+}
+
+
+@pytest.fixture(params=INDEXES)
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    index: Index = (
-        MemoryIndex() if request.param == "memory" else SqliteIndex(tmp_path / "index.sqlite3")
-    )
+    index = INDEXES[request.param](tmp_path / "index.sqlite3")
     index.prepare()
     yield index
     index.close()

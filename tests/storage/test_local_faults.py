@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import secrets
 import shutil
 from contextlib import suppress
 from functools import partial
@@ -26,7 +27,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend
-from tests.examples import NOW, identity, keep_staged
+from tests.examples import NOW, identity, keep_staged, stage
 from tests.faults import FaultyDisk
 from tests.processes import in_child
 
@@ -148,6 +149,32 @@ def test_a_disk_that_fails_for_good_acknowledges_nothing(tmp_path: Path) -> None
     backend.stores.index.close()
 
 
+def test_a_staged_file_that_cannot_be_read_is_told_as_unavailable(root: Path) -> None:
+    stores = local_backend(root, unnamed=False).stores
+    staged = stage(stores.staging, CONTENT)
+    (path,) = Layout(root).staging.glob("*/*")
+    path.unlink()
+    with pytest.raises(StorageUnavailable):
+        staged.open()
+    staged.discard()
+
+
+def test_records_that_cannot_be_listed_are_told_as_unavailable(tmp_path: Path) -> None:
+    """Not as none: the index would be called complete."""
+
+    def listing() -> str:
+        records = local_backend(tmp_path).stores.records
+        highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+        fill_gaps_below(highest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, highest + 100))
+        try:
+            return f"listed {list(records.ids())}"
+        except StorageUnavailable as error:
+            return str(error)
+
+    assert in_child(listing) == "The store cannot be used now: too many open files."
+
+
 def test_running_out_of_descriptors_refuses_the_upload_whole(tmp_path: Path) -> None:
     outcomes = [
         in_child(partial(outcome_with_descriptors, tmp_path / str(spare), spare))
@@ -193,6 +220,19 @@ def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Pat
         with pytest.raises(StorageUnavailable):
             staging.create()
         assert others.read() == "1\n"
+
+
+def test_two_staged_files_of_one_name_are_never_mixed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = local_backend(root, unnamed=False).stores.staging
+    first = stage(staging, b"first")
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(Layout(root).staging.glob("*/*")).name)
+    with pytest.raises(StorageUnavailable):
+        staging.create()
+    with first.open() as reader:
+        assert reader.read() == b"first"
+    first.discard()
 
 
 class _Overtaken(Disk):

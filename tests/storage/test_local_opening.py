@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -17,9 +18,10 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import StorageUnavailable, UnusableStore
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.opening import open_store
+from httpbucket.storage.local.opening import make_place_for_index, open_store
 from tests.backends import local_backend, staged_on_disk
 from tests.examples import identity, keep_upload, stage
+from tests.faults import FaultyDisk
 from tests.processes import in_child
 
 NOBODY = 65534
@@ -192,6 +194,91 @@ class TestRefusing:
             "with chown -R."
         )
         assert staged_on_disk(Layout(root)) == []
+
+
+class TestTroubleThatPasses:
+    """A store that is there is served for reading, whatever keeps it from being written."""
+
+    @pytest.mark.parametrize(
+        "error", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE], ids=errno.errorcode.get
+    )
+    def test_a_store_that_takes_nothing_for_now_is_opened(
+        self, layout: Layout, caplog: pytest.LogCaptureFixture, error: int
+    ) -> None:
+        local_backend(layout.root)
+        disk = FaultyDisk()
+        disk.fail_from_now_on(error)
+        open_store(layout, disk)
+        (line,) = caplog.messages
+        assert line.endswith(f"takes no uploads for now: {os.strerror(error).lower()}.")
+        assert staged_on_disk(layout) == []
+
+    def test_no_new_store_is_made_there(self, layout: Layout) -> None:
+        disk = FaultyDisk()
+        disk.fail_from_now_on(errno.ENOSPC)
+        with pytest.raises(UnusableStore, match="No space left on device"):
+            open_store(layout, disk)
+
+    def test_a_store_that_lost_a_directory_is_not_opened(self, layout: Layout) -> None:
+        local_backend(layout.root)
+        layout.replicas.rmdir()
+        disk = FaultyDisk()
+        disk.fail_from_now_on(errno.EROFS)
+        with pytest.raises(UnusableStore, match="read-only file system"):
+            open_store(layout, disk)
+
+    @pytest.mark.parametrize("error", [errno.EINVAL, errno.EIO], ids=errno.errorcode.get)
+    @pytest.mark.parametrize("call", ["sync_file", "sync_directory", "sync_everything"])
+    def test_a_store_in_which_nothing_can_be_synced_is_refused(
+        self, layout: Layout, error: int, call: str
+    ) -> None:
+        local_backend(layout.root)
+        disk = _CannotSync(call, error)
+        with pytest.raises(UnusableStore) as raised:
+            open_store(layout, disk)
+        assert "ARCHIVE_DIR" in str(raised.value)
+        assert staged_on_disk(layout) == []
+
+    def test_without_syncing_nobody_asks_for_it(self, layout: Layout) -> None:
+        disk = FaultyDisk(fsync=False)
+        open_store(layout, disk)
+
+
+class _CannotSync(Disk):
+    """Fails one way of syncing below staging."""
+
+    def __init__(self, call: str, error: int) -> None:
+        super().__init__()
+        self._call = call
+        self._error = error
+
+    def sync_file(self, descriptor: int) -> None:
+        self._fail("sync_file")
+
+    def sync_directory(self, path: Path) -> None:
+        if path.parent.name == "staging":
+            self._fail("sync_directory")
+
+    def sync_everything(self, path: Path) -> None:
+        self._fail("sync_everything")
+
+    def _fail(self, call: str) -> None:
+        if call == self._call:
+            raise OSError(self._error, os.strerror(self._error))
+
+
+class TestPlaceForTheIndex:
+    def test_it_is_made_with_its_parents(self, tmp_path: Path) -> None:
+        make_place_for_index(tmp_path / "a" / "b" / "index.sqlite3")
+        assert mode(tmp_path / "a" / "b") == 0o700
+
+    @pytest.mark.parametrize("below", ["file/index.sqlite3", "."])
+    def test_where_none_can_be_the_start_says_so(self, tmp_path: Path, below: str) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(
+            UnusableStore, match=r"INDEX_PATH .* cannot be made \(.*\); name a file"
+        ):
+            make_place_for_index(tmp_path / below)
 
 
 @needs_root

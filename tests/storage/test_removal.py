@@ -189,3 +189,18 @@ def walk_faults(tmp_path: Path, work: Callable[[Stores, Record], None]) -> int:
             assert is_there is False
             return failing
     raise AssertionError("some call is the last")
+
+
+def test_repairing_makes_no_name_of_what_was_removed_meanwhile(
+    local: Stores, layout: Layout
+) -> None:
+    first, second = (file_upload(local, number) for number in range(2))
+    publish(local, first, second)
+    remove(local, first, {})
+    local.records.amend(second.id, lambda record: replace(record, replicas=()))
+    replica = layout.root / second.replicas[0].path
+    replica.unlink()
+    for record in (first, second):
+        assert local.repair.relink(record).lost == ()
+    assert not layout.upload(first.id).exists()
+    assert not replica.exists()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.storage import sqlite_connection
 from httpbucket.storage.base import Totals
 from httpbucket.storage.sqlite_index import SqliteIndex
 from tests.examples import descriptor, record_of, tree_of, upload_id
@@ -44,6 +45,10 @@ def add_to(path: Path, first: int, count: int) -> None:
     add_many(SqliteIndex(path), first, count)
 
 
+def add_without_log(path: Path, first: int, count: int) -> None:
+    add_many(SqliteIndex(path, write_ahead_log=False), first, count)
+
+
 def assert_works(index: SqliteIndex) -> None:
     index.add(record_of(ONE), None)
     assert index.find(ONE.sha256) == (ONE.sha256,)
@@ -55,6 +60,35 @@ class TestSharing:
         with closing(SqliteIndex(path)) as index:
             assert sum(index.has_upload(upload_id(number)) for number in range(1600)) == 1600
         assert integrity(path) == "ok"
+
+    def test_eight_processes_write_without_a_write_ahead_log(self, path: Path) -> None:
+        in_children([partial(add_without_log, path, first, 40) for first in range(0, 320, 40)])
+        with closing(SqliteIndex(path, write_ahead_log=False)) as index:
+            assert sum(index.has_upload(upload_id(number)) for number in range(320)) == 320
+        assert not path.with_name("index.sqlite3-wal").exists()
+
+    def test_an_index_with_a_log_becomes_one_without(self, index: SqliteIndex, path: Path) -> None:
+        assert_works(index)
+        index.close()
+        with closing(SqliteIndex(path, write_ahead_log=False)) as other:
+            assert other.find(ONE.sha256) == (ONE.sha256,)
+            assert_works(other)
+            assert not path.with_name("index.sqlite3-wal").exists()
+
+    def test_an_upload_that_a_locked_index_did_not_take_in_is_not_denied_by_anybody(
+        self, index: SqliteIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_connection, "BUSY_SECONDS", 0.05)
+        index.mark_complete(agreed_day="")
+        with closing(sqlite3.connect(path, isolation_level=None)) as foreign:
+            foreign.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(IndexNotReady):
+                index.add(record_of(ONE), None)
+            assert in_child(lambda: SqliteIndex(path).is_complete()) is False
+            foreign.execute("ROLLBACK")
+        assert index.is_complete() is False
+        index.mark_complete(agreed_day="")
+        assert index.is_complete() is True
 
     def test_threads_use_one_index(self, index: SqliteIndex, path: Path) -> None:
         threads = [
@@ -170,6 +204,37 @@ class TestFilesThatAreNoIndex:
         index.prepare()
         assert index.is_complete() is False
         assert_works(index)
+
+    def test_after_damage_a_spare_index_is_used_by_every_process(
+        self, index: SqliteIndex, path: Path
+    ) -> None:
+        add_many(index, 0, 300)
+        index.mark_complete(agreed_day="2026/11/19")
+        damage(path)
+        with pytest.raises(IndexNotReady):
+            add_many(index, 300, 300)
+        assert index.is_complete() is False
+        assert index.agreed_day() == ""
+        assert_works(index)
+        index.mark_complete(agreed_day="2026/11/19")
+        with closing(SqliteIndex(path)) as other:
+            assert in_child(lambda: SqliteIndex(path).find(ONE.sha256)) == (ONE.sha256,)
+            assert other.is_complete() is True
+
+    def test_a_start_after_damage_begins_with_a_new_index(
+        self, index: SqliteIndex, path: Path
+    ) -> None:
+        add_many(index, 0, 300)
+        damage(path)
+        with pytest.raises(IndexNotReady):
+            add_many(index, 300, 300)
+        assert_works(index)
+        index.prepare()
+        assert index.find(ONE.sha256) == ()
+        assert_works(index)
+        left = {each.name for each in path.parent.iterdir()} - {path.with_suffix(".sqlite3").name}
+        assert "index.sqlite3.unusable" in left
+        assert [name for name in left if "spare" in name or "damaged" in name] == []
 
     def test_damage_found_while_serving_is_mended_by_the_next_start(
         self, index: SqliteIndex, path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,11 @@ class Site:
         return site_on(self.settings, stores)
 
 
-def site_on(settings: Settings, stores: Stores) -> Site:
+def site_on(
+    settings: Settings, stores: Stores, *, now: Callable[[], datetime] = lambda: NOW
+) -> Site:
     """An application on these stores."""
-    services = build(settings, stores, now=lambda: NOW)
+    services = build(settings, stores, now=now)
     app = create_app(settings, services)
     return Site(settings, stores, app)
 

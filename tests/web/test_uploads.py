@@ -48,6 +48,7 @@ class TestReceipts:
                 "archive": None,
                 "replicas": None,
                 "upload": f"archive/2026/11/21/{upload_id}",
+                "file": f"archive/2026/11/21/{upload_id}/results.xml",
             },
             "code": 200,
             "status": "Success",
@@ -61,6 +62,7 @@ class TestReceipts:
                 "keep": False,
                 "replicas": [],
                 "findings": [],
+                "page": f"http://localhost/uploads/{upload_id}",
             },
         }
         assert undo.startswith("http://localhost/undo/")

@@ -37,6 +37,12 @@ class Settings:
     digests: tuple[str, ...]
     # The most file bytes that one act of a client may bring.
     max_content_length: int
+    # What uploads leave free on the disk, and the most bytes of contents that the store may hold.
+    min_free_bytes: int
+    min_free_inodes: int
+    max_store_bytes: int | None
+    # The database that answers questions, where it is not to lie in the store.
+    index_path: Path | None
     # Where content appears besides the archive, by request headers.
     templates: tuple[ReplicaTemplate, ...]
     # How long uploads are kept, in general and by template.
@@ -51,6 +57,8 @@ class Settings:
     threads: int
     # Whether what is acknowledged survives power loss.
     fsync: bool
+    # Whether plain questions for a checksum are answered without a thread of their own.
+    fast_head: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
@@ -59,6 +67,10 @@ class Settings:
     partial_seconds: int
     # How much of the disk a scrub may take.
     scrub_bytes_per_second: int
+    # The bytes a second that a client may fall behind by so long.
+    body_min_rate: int
+    # Whether bodies of a known length are read past gunicorn's buffers.
+    fast_bodies: bool
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -99,6 +111,10 @@ class Settings:
             "checksum_type": checksum_type,
             "digests": reader.read("DIGESTS", "md5,sha256,sha512", _algorithms),
             "max_content_length": reader.read("MAX_CONTENT_LENGTH", "32mb", _size),
+            "min_free_bytes": reader.read("MIN_FREE_BYTES", "16mb", parse_size),
+            "min_free_inodes": reader.read("MIN_FREE_INODES", "100", _whole),
+            "max_store_bytes": reader.read("MAX_STORE_BYTES", "", _size) or None,
+            "index_path": reader.read("INDEX_PATH", "", _root) or None,
             "templates": reader.read_templates(),
             "retention": reader.read_retention(),
             "collect_grace_seconds": reader.read("COLLECT_GRACE_SECONDS", "3600", _whole),
@@ -107,10 +123,13 @@ class Settings:
             "workers": reader.read("WEB_CONCURRENCY", "2", _count),
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
+            "fast_head": reader.read("FAST_HEAD", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),
             "scrub_bytes_per_second": reader.read("SCRUB_BYTES_PER_SECOND", "20mb", _size),
+            "body_min_rate": reader.read("BODY_MIN_RATE", "1kb", _size),
+            "fast_bodies": reader.read("FAST_BODIES", "on", _switch),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),
@@ -244,7 +263,7 @@ def _count(text: str) -> int:
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
+    if not re.fullmatch(r"[0-9]{1,15}", text):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 

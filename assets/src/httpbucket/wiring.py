@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from httpbucket.config import Settings
+from httpbucket.content.crew import Crew
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
 from httpbucket.services.collect import Collect
@@ -19,6 +22,7 @@ from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
 from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.leases import Leases
 from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
@@ -31,6 +35,7 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
+from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
@@ -58,16 +63,19 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
+from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.notes import LocalNotes
-from httpbucket.storage.local.opening import open_secret, open_store
+from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
+from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
 from httpbucket.storage.sqlite_index import SqliteIndex
+from httpbucket.storage.sqlite_quick import QuickIndex
 from httpbucket.storage.trees import BlobTreeStore
 
 __all__ = ["Services", "Stores", "build", "open_local"]
@@ -95,6 +103,8 @@ class Stores:
     secret: bytes
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
+    # Another reader of the same index, for who must not wait; None where ``index`` never does.
+    quick_index: Index | None = None
 
 
 def open_local(
@@ -107,7 +117,9 @@ def open_local(
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
-    staging = LocalStaging(layout, disk, unnamed=unnamed_staging)
+    index = _open_index(settings, layout)
+    room = _room(settings, Remembered(lambda: index.totals().blob_size).value)
+    staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
@@ -125,11 +137,46 @@ def open_local(
         repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         survey=LocalSurvey(layout, staging),
         notes=LocalNotes(layout),
-        index=SqliteIndex(layout.index),
         capacity=LocalCapacity(layout.root),
+        index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
         secret=open_secret(layout, disk),
         in_turn=lambda name: in_turn(layout.locks, name),
+        quick_index=QuickIndex(_index_path(settings, layout)),
+    )
+
+
+def warnings_of(settings: Settings) -> Iterator[str]:
+    """What the operator of a store that can be used should know of it, a sentence each."""
+    index = _index_path(settings, Layout(settings.archive_dir))
+    if kind := network_file_system(settings.archive_dir):
+        yield f"ARCHIVE_DIR lies on {kind}; only one machine may write to it."
+    if kind := network_file_system(index):
+        yield f"The index lies on {kind} and is slow there; set INDEX_PATH to one on a local disk."
+    try:
+        _room(settings, lambda: None).require()
+    except StorageFull as error:
+        yield f"No upload is taken for now: {error}"
+
+
+def _open_index(settings: Settings, layout: Layout) -> SqliteIndex:
+    path = _index_path(settings, layout)
+    if path != layout.index:
+        make_place_for_index(path)
+    return SqliteIndex(path, write_ahead_log=not network_file_system(path))
+
+
+def _index_path(settings: Settings, layout: Layout) -> Path:
+    return settings.index_path or layout.index
+
+
+def _room(settings: Settings, used_bytes: Callable[[], int | None]) -> Room:
+    return Room(
+        settings.archive_dir,
+        min_free_bytes=settings.min_free_bytes,
+        min_free_inodes=settings.min_free_inodes,
+        max_store_bytes=settings.max_store_bytes,
+        used_bytes=used_bytes,
     )
 
 
@@ -154,15 +201,19 @@ def build(
         on_index_gap=index_gap.set,
         retention=settings.retention,
     )
+    lookup = Lookup(blobs=stores.blobs, index=stores.index)
     ingest = Ingest(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
         unpack=_unpack(settings, stores, media_type_of),
         publish=publish,
+        retries=Retries(stores.index, stores.records, stores.in_turn, now),
+        kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
+        crew=Crew(),
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
@@ -175,8 +226,6 @@ def build(
         index=stores.index,
         let_go=let_go,
     )
-    lookup = Lookup(blobs=stores.blobs, index=stores.index)
-    leases = Leases(index=stores.index, seconds=settings.lease_seconds, now=now)
     scrub = Scrub(
         blobs=stores.blobs,
         records=stores.records,
@@ -188,8 +237,8 @@ def build(
     )
     return Services(
         ingest=ingest,
-        lookup=lookup,
-        ask=Ask(lookup=lookup, blobs=stores.blobs, index=stores.index, leases=leases),
+        ask=_ask(settings, stores, stores.index, now),
+        quick_ask=_ask(settings, stores, stores.quick_index or stores.index, now),
         resume=Resume(
             partials=stores.partials,
             ingest=ingest,
@@ -198,6 +247,7 @@ def build(
             partial_seconds=settings.partial_seconds,
             random_bits=random_bits,
         ),
+        lookup=lookup,
         browse=browse,
         pack=Pack(browse=browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
@@ -232,6 +282,15 @@ def build(
         ),
         relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=index_gap,
+    )
+
+
+def _ask(settings: Settings, stores: Stores, index: Index, now: Callable[[], datetime]) -> Ask:
+    return Ask(
+        lookup=Lookup(blobs=stores.blobs, index=index),
+        blobs=stores.blobs,
+        index=index,
+        leases=Leases(index=index, seconds=settings.lease_seconds, now=now),
     )
 
 

@@ -98,6 +98,36 @@ class TooManyFiles(BucketError):
     problem = "too-many-files"
 
 
+class DigestMismatch(BucketError):
+    """A content is not the one whose digest the client sent along."""
+
+    problem = "digest-mismatch"
+
+
+class KeyReused(BucketError):
+    """An ``Idempotency-Key`` comes again, with another content."""
+
+    problem = "idempotency-key-reused"
+
+
+class InvalidKey(BucketError):
+    """An ``Idempotency-Key`` is too long, or holds what is no text."""
+
+    problem = "invalid-idempotency-key"
+
+
+class InvalidPath(BucketError):
+    """The folders that a client wants its file in cannot be made."""
+
+    problem = "invalid-path"
+
+
+class InvalidFormat(BucketError):
+    """The client asks for an answer in a form that there is not."""
+
+    problem = "invalid-format"
+
+
 class MissingFile(BucketError):
     """The request carries no file in the field where one is expected."""
 
@@ -188,7 +218,7 @@ class ClientGone(BucketError):
 
 
 class SlowBody(BucketError):
-    """The client sent nothing for too long."""
+    """The client sent too little for too long."""
 
     problem = "slow-body"
 

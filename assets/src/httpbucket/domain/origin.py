@@ -33,6 +33,14 @@ class Authority:
         return cls(match[1].lower().rstrip("."), None if port in {80, 443} else port)
 
 
+def authority(text: str) -> Authority | None:
+    """What `Authority.parse` reads, or None."""
+    try:
+        return Authority.parse(text)
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class WebAddress:
     """An ``http`` or ``https`` URL below which something is shown, without a slash at its end.

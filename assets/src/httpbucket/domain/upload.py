@@ -166,8 +166,9 @@ class Record:
     ``uploaded`` is the file as it came, None of a tree that came as its files; ``decompressed`` the
     stream inside a compressed file; ``tree`` what an archive file unpacked to, or those files;
     ``replicas`` where the content appears as well; ``headers`` the request headers that templates
-    name, ``Result`` and ``Meta-…``; ``idempotency_key`` by what its client knows it again. It may
-    go when it ``expires``, but never while ``keep`` is set.
+    name, ``Result`` and ``Meta-…``; ``idempotency_key`` by what its client knows it again.
+    ``folder`` is where in the upload's directory its file and tree lie (``reports/unit``), empty
+    for that directory itself. It may go when it ``expires``, but never while ``keep`` is set.
     """
 
     id: UploadId
@@ -181,6 +182,16 @@ class Record:
     expires: datetime | None = None
     idempotency_key: str | None = None
     keep: bool = False
+    folder: str = ""
+
+    def path_of(self, name: str) -> str:
+        """The path, relative to the store, of what has this name in the upload."""
+        return f"{self.place}/{name}"
+
+    @property
+    def place(self) -> str:
+        """The directory, relative to the store, that holds the names of this upload."""
+        return f"{self.id.directory}/{self.folder}" if self.folder else self.id.directory
 
     def named_blobs(self) -> tuple[NamedBlob, ...]:
         """The blobs that this record names itself (a manifest's members come on top)."""
@@ -242,6 +253,8 @@ class Record:
             "expires": self.expires.isoformat() if self.expires else None,
             "keep": self.keep,
         }
+        if self.folder:
+            value["folder"] = self.folder
         if self.idempotency_key is not None:
             value["idempotency_key"] = self.idempotency_key
         # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
@@ -279,9 +292,18 @@ class Record:
             findings=tuple(map(Finding.from_json, value["findings"])),
             headers={str(name): str(text) for name, text in value["headers"].items()},
             expires=datetime.fromisoformat(expires) if expires else None,
+            folder=_folder(value.get("folder", "")),
             idempotency_key=None if key is None else str(key),
             keep=bool(value.get("keep", False)),
         )
+
+
+def _folder(text: object) -> str:
+    """A folder that a record may name. Raises ValueError for one that leads anywhere else."""
+    folder = str(text)
+    if folder and any(part in ("", ".", "..") for part in folder.split("/")):
+        raise ValueError(f"{folder!r} is no folder of an upload")
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import logging
 import threading
 from datetime import UTC, datetime
 
+from httpbucket.domain.errors import BucketError
+from httpbucket.web.seldom import SeldomLog
 from httpbucket.wiring import Services, Stores
 
 logger = logging.getLogger(__name__)
 
 #: How often a process that has nothing to do looks whether the index became incomplete.
-LOOK_SECONDS = 60
+LOOK_SECONDS = 10
 RETRY_SECONDS = 2
 
 
@@ -28,6 +30,7 @@ class Duties:
         self._services = services
         self._owes_reading = False
         self._stopping = False
+        self._seldom = SeldomLog(logger)
 
     def start(self) -> None:
         """Go on until the process ends."""
@@ -73,6 +76,8 @@ class Duties:
     def _run(self) -> None:
         try:
             self.clear_up()
+        except BucketError as error:
+            logger.warning("What a killed worker left is cleared up at the next start: %s", error)
         except Exception:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
@@ -93,6 +98,9 @@ class Duties:
     def _try_to_complete_index(self) -> bool:
         try:
             return self.complete_index()
+        except BucketError as error:
+            self._seldom.warning(f"The index is not complete, and is tried again: {error}")
+            return False
         except Exception:
             # Whatever it was: without this thread nobody would complete the index any more.
             logger.exception("The index could not be completed; trying again.")

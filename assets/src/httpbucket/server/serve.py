@@ -22,7 +22,9 @@ _CONFIGURATION = Path(__file__).with_name("gunicorn_conf.py")
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises `UnusableStore` or `UnusableAddress` before."""
     startup.warn(settings)
+    startup.warn_of_root(os.geteuid())
     stores = open_local(settings)
+    startup.warn_of_store(settings)
     startup.prepare(stores, build(settings, stores))
     sys.argv = ["http-bucket", "--config", str(_CONFIGURATION)]
     _Gunicorn("%(prog)s").run()

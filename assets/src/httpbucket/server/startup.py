@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BucketError
-from httpbucket.wiring import Services, Stores
+from httpbucket.wiring import Services, Stores, warnings_of
 
 logger = logging.getLogger(__name__)
 
@@ -16,20 +18,19 @@ logger = logging.getLogger(__name__)
 CATCH_UP_SECONDS = 1.0
 
 
+#: Files by which container engines say that a process runs in a container.
+_CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+
+
 def prepare(stores: Stores, services: Services) -> None:
     """Clear what dead processes left, and bring the index up to date as far as a second goes.
 
     Leaves nothing open that must not cross a fork.
     """
-    swept = stores.staging.sweep()
-    if swept:
-        logger.info("Removed %d unfinished uploads of earlier processes.", swept)
-    finished = stores.replicas.finish()
-    if finished:
-        logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
-    recovered = stores.blobs.recover()
-    if recovered:
-        logger.info("Put %d files back that an earlier process was about to free.", recovered)
+    try:
+        _clear(stores)
+    except BucketError as error:
+        logger.warning("What earlier processes left is cleared by a later start: %s", error)
     deadline = time.monotonic() + CATCH_UP_SECONDS
     try:
         stores.index.prepare()
@@ -46,9 +47,33 @@ def prepare(stores: Stores, services: Services) -> None:
         stores.index.close()
 
 
+def _clear(stores: Stores) -> None:
+    swept = stores.staging.sweep()
+    if swept:
+        logger.info("Removed %d unfinished uploads of earlier processes.", swept)
+    finished = stores.replicas.finish()
+    if finished:
+        logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
+    recovered = stores.blobs.recover()
+    if recovered:
+        logger.info("Put %d files back that an earlier process was about to free.", recovered)
+
+
 def warn(settings: Settings) -> None:
     """Say what an operator may not expect."""
     if settings.archive_dir.is_relative_to("/tmp"):
         logger.warning("ARCHIVE_DIR %s may be emptied at any restart.", settings.archive_dir)
     if not settings.fsync:
         logger.warning("FSYNC is off: uploads that are acknowledged may be lost on power loss.")
+
+
+def warn_of_store(settings: Settings) -> None:
+    """Say what is unusual about a store that can be used."""
+    for sentence in warnings_of(settings):
+        logger.warning("%s", sentence)
+
+
+def warn_of_root(user: int, *, marks: Iterable[Path] = _CONTAINER_MARKS) -> None:
+    """Say that the server needs no root, unless it is a container's."""
+    if user == 0 and not any(mark.exists() for mark in marks):
+        logger.warning("The server runs as root and need not; start it as a user of its own.")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from httpbucket.content.archive import UNPACKER_VERSION, read_archive
 from httpbucket.content.findings import Findings
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.kind import ArchiveKind
 from httpbucket.content.limits import Budget
 from httpbucket.content.media_type import media_type_of_name
@@ -128,7 +128,7 @@ class TreeBuilder:
         self._batch.add_staged(incoming.staged, _identity(incoming.hasher))
         return self._packed(incoming.hasher)
 
-    def _packed(self, hasher: ContentHasher) -> bytes:
+    def _packed(self, hasher: Hasher) -> bytes:
         digests = hasher.digests()
         raw = b"".join(bytes.fromhex(digests[algorithm]) for algorithm in self._algorithms)
         return _SIZES.pack(hasher.size, hasher.crc32) + raw
@@ -168,7 +168,7 @@ class TreeBuilder:
 _PlannedEntry = tuple[str, Planned[bytes]]
 
 
-def _identity(hasher: ContentHasher) -> Digest:
+def _identity(hasher: Hasher) -> Digest:
     return sha256(hasher.digests()["sha256"])
 
 

@@ -93,8 +93,12 @@ class FactFinder:
     def _in_archive(self, path: PublicPath) -> _Place | None:
         record = self._upload_at(path.parts[:_PARTS_OF_AN_UPLOAD])
         names = path.parts[_PARTS_OF_AN_UPLOAD:]
-        if record is None or not names:
+        if record is None:
             return None
+        folder = tuple(filter(None, record.folder.split("/")))
+        if names[: len(folder)] != folder or len(names) == len(folder):
+            return None
+        names = names[len(folder) :]
         part = _part_named(record, names[0])
         return _Place(record, part, names[1:]) if part else None
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from httpbucket.content.crew import Crew
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt
+from httpbucket.services.expected import verified
+from httpbucket.services.kept_content import KeptContent, KeptContents
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act, Content
+from httpbucket.services.retry import Retries
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
@@ -22,10 +27,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Offer:
-    """One file that a client brings, with the name it gives it."""
+    """One file that a client brings, with the name it gives it.
+
+    ``folder``, which `safe_folder` gave, is where in the upload's directory it lies. The content
+    has to have each of the ``expected`` digests.
+    """
 
     content: Content
     filename: str | None
+    folder: str = ""
+    expected: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,16 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
-    ``days`` is for how long to keep them, None as the operator set it. ``is_gone`` is asked now
-    and then whether the client has stopped waiting.
+    ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
+    with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
+    whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
     days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class _Prepared:
     """A file that may be kept: nothing more can be said against it."""
 
     uploaded: NamedBlob
-    content: Content
+    offer: Offer
     unpacked: Unpacked
     log: tuple[str, ...]
 
@@ -64,18 +77,24 @@ class Ingest:
         trees: TreeStore,
         unpack: Unpack,
         publish: Publish,
+        kept: KeptContents,
+        retries: Retries,
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
+        crew: Crew | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
         self._trees = trees
         self._unpack = unpack
         self._publish = publish
+        self._kept = kept
+        self._retries = retries
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
+        self._crew = crew
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -88,7 +107,11 @@ class Ingest:
 
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length)
+        return Act(self._staging, self._digests, limit=self._max_content_length, crew=self._crew)
+
+    def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
+        """Content that need not be sent, to offer it; as `KeptContents.find`."""
+        return self._kept.find(question)
 
     def keep(self, offer: Offer, terms: Terms | None = None) -> Receipt:
         """Keep a file as `keep_all` does."""
@@ -98,23 +121,36 @@ class Ingest:
     def keep_all(self, offers: Sequence[Offer], terms: Terms) -> tuple[Receipt, ...]:
         """Keep each file, which came whole, as an upload of its own; when this returns they last.
 
-        Raises `EmptyFilename`, and what `Unpack.inside`, `Publish.publish` and the ports raise.
-        What can be said against any of them is found out before the first is published.
+        Of those that came before with their key, the first receipts are given again. Raises
+        `EmptyFilename`, `DigestMismatch`, `KeyReused`, and what `Unpack.inside`, `Publish.publish`
+        and the ports raise. What can be said against any of them is found out before the first
+        is published.
         """
-        with ExitStack() as stack:
-            prepared = [stack.enter_context(self._prepared(offer, terms)) for offer in offers]
-            return tuple(self._keep(one, terms) for one in prepared)
+        with self._retries.turn(terms.idempotency_key), ExitStack() as stack:
+            files = [self._described(offer) for offer in offers]
+            contents = [file.blob.sha256 for file in files]
+            receipts = self._retries.receipts(terms.idempotency_key, contents)
+            prepared = [
+                receipt or stack.enter_context(self._prepared(offer, file, terms))
+                for offer, file, receipt in zip(offers, files, receipts, strict=True)
+            ]
+            return tuple(
+                one if isinstance(one, Receipt) else self._keep(one, terms) for one in prepared
+            )
 
-    @contextmanager
-    def _prepared(self, offer: Offer, terms: Terms) -> Iterator[_Prepared]:
+    def _described(self, offer: Offer) -> NamedBlob:
         name = kept_filename(offer.filename)
         blob = offer.content.describe(self._media_type_of)
-        uploaded = NamedBlob(name, blob)
+        return NamedBlob(name, verified(offer.content, blob, offer.expected))
+
+    @contextmanager
+    def _prepared(self, offer: Offer, uploaded: NamedBlob, terms: Terms) -> Iterator[_Prepared]:
+        name, blob = uploaded.name, uploaded.blob
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != offer.filename:
             log.append(f"The name {_shown(offer.filename)} was changed to {name!r}.")
         with self._inside(uploaded, offer.content, terms) as unpacked:
-            yield _Prepared(uploaded, offer.content, unpacked, tuple(log))
+            yield _Prepared(uploaded, offer, unpacked, tuple(log))
 
     @contextmanager
     def _inside(
@@ -127,28 +163,30 @@ class Ingest:
             yield unpacked
 
     def _keep(self, one: _Prepared, terms: Terms) -> Receipt:
-        is_new = one.content.keep(self._blobs, one.uploaded.blob.sha256)
+        is_new = one.offer.content.keep(self._blobs, one.uploaded.blob.sha256)
         step = f"{'Kept' if is_new else 'Known already'} as {one.uploaded.blob.sha256}."
         steps = (*one.log, step)
         try:
-            return self._finish(one.uploaded, one.unpacked, steps, terms)
+            return self._finish(one, one.unpacked, steps, terms)
         except ContentVanished as error:
             if not one.unpacked.is_tree_of_earlier:
                 raise
             logger.error("%s %s is unpacked anew.", error, one.uploaded.name)
-        with self._inside(one.uploaded, one.content, terms, anew=True) as unpacked:
-            return self._finish(one.uploaded, unpacked, steps, terms)
+        with self._inside(one.uploaded, one.offer.content, terms, anew=True) as unpacked:
+            return self._finish(one, unpacked, steps, terms)
 
     def _finish(
-        self, uploaded: NamedBlob, unpacked: Unpacked, steps: tuple[str, ...], terms: Terms
+        self, one: _Prepared, unpacked: Unpacked, steps: tuple[str, ...], terms: Terms
     ) -> Receipt:
         unpacked.keep(self._blobs, self._trees)
         draft = Draft(
-            uploaded,
+            one.uploaded,
             decompressed=unpacked.decompressed,
             tree=unpacked.tree,
             findings=tuple(unpacked.findings),
             log=(*steps, *unpacked.log),
+            folder=one.offer.folder,
+            idempotency_key=terms.idempotency_key,
         )
         return self._publish.publish(draft, terms.headers, days=terms.days)
 

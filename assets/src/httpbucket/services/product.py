@@ -33,6 +33,8 @@ class Services:
     resume: Resume
     lookup: Lookup
     ask: Ask
+    # The same, for who must not wait: raises where that would.
+    quick_ask: Ask
     browse: Browse
     pack: Pack
     searching: Search

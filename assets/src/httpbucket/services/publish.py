@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from httpbucket.domain.errors import ContentVanished, StorageUnavailable
+from httpbucket.domain.errors import BucketError, ContentVanished, StorageUnavailable
 from httpbucket.domain.retention import Retention
 from httpbucket.domain.upload import Finding, NamedBlob, Receipt, Record, Tree, UploadId
 from httpbucket.services.reindex import add_to_index
@@ -29,6 +29,8 @@ class Draft:
     tree: Tree | None = None
     findings: tuple[Finding, ...] = ()
     log: tuple[str, ...] = ()
+    folder: str = ""
+    idempotency_key: str | None = None
 
 
 class Publish:
@@ -95,6 +97,8 @@ class Publish:
             findings=draft.findings,
             headers=dict(headers),
             expires=self._retention.expires(now, headers, asked=days),
+            folder=draft.folder,
+            idempotency_key=draft.idempotency_key,
         )
 
     def _publish(self, plan: ReplicaPlan, record: Record) -> Record:
@@ -120,6 +124,11 @@ class Publish:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
             add_to_index(record, records=self._records, trees=self._trees, index=self._index)
+        except BucketError as error:
+            logger.warning(
+                "Upload %s is kept, but the index did not take it in: %s", record.id, error
+            )
+            self._on_index_gap()
         except Exception:
             logger.exception("Upload %s is kept, but the index did not take it in.", record.id)
             self._on_index_gap()

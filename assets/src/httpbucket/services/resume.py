@@ -26,6 +26,7 @@ from httpbucket.domain.filename import FALLBACK_NAME
 from httpbucket.domain.partial import OffsetMismatch, PartialId, PartialUpload, PieceMismatch
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt
+from httpbucket.domain.upload_path import safe_folder
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.storage.base import BlobStore, HeldPartial, PartialUploads, StagedFile
 
@@ -33,12 +34,13 @@ from httpbucket.storage.base import BlobStore, HeldPartial, PartialUploads, Stag
 WAIT_SECONDS = 10.0
 
 #: What the client says of its file that is no header of a template.
-FILENAME, UNPACK = "filename", "unpack"
+FILENAME, UNPACK, PATH, CHECKSUM = "filename", "unpack", "path", "checksum"
+_OF_THE_FILE = (FILENAME, UNPACK, PATH, CHECKSUM)
 
 #: Of so many uploads the hashers are remembered between pieces. Each is a few hundred bytes.
 _REMEMBERED = 256
 
-_READ = 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
 # After these the same last piece may be sent again; any other refusal is for good.
 _MAY_BE_REPEATED = (ClientGone, IndexNotReady, StorageFull, StorageUnavailable)
@@ -97,7 +99,7 @@ class Resume:
     @property
     def headers(self) -> tuple[str, ...]:
         """What a client may say of an upload, in lower case, beside ``meta-`` headers."""
-        return (FILENAME, UNPACK, *self._ingest.headers)
+        return (*_OF_THE_FILE, *self._ingest.headers)
 
     @property
     def max_content_length(self) -> int:
@@ -105,10 +107,13 @@ class Resume:
         return self._max_content_length
 
     def create(self, length: int, *, said: Mapping[str, str], metadata: str) -> PartialId:
-        """Begin an upload of ``length`` bytes. Raises `TooLarge`, `InvalidWish`."""
+        """Begin an upload of ``length`` bytes.
+
+        Raises `TooLarge`, `StorageFull`, and what is wrong with what is ``said``.
+        """
         if length > self._max_content_length:
             raise TooLarge(self._max_content_length)
-        UnpackWish.parse(said.get(UNPACK, ""))
+        _read(said)
         number = f"{self._random_bits():016x}{self._random_bits():016x}"
         partial = PartialUpload(PartialId(number), length, dict(said), metadata)
         self._partials.create(partial)
@@ -167,14 +172,17 @@ class Resume:
 
     def _finish(self, held: HeldPartial, piece: Piece) -> Receipt:
         content = _Gathered(held, self._hashers.take(held, self._digests), self._digests)
-        said = held.partial.said
+        said, wish, path, expected = held.partial.said, *_read(held.partial.said)
+        offer = Offer(content, said.get(FILENAME, FALLBACK_NAME), path, expected)
         terms = Terms(
-            wish=UnpackWish.parse(said.get(UNPACK, "")),
-            headers={name: value for name, value in said.items() if name not in (FILENAME, UNPACK)},
+            wish=wish,
+            headers={name: value for name, value in said.items() if name not in _OF_THE_FILE},
             is_gone=piece.is_gone,
+            # Should the process die before it is noted here what became of the upload.
+            idempotency_key=f"tus {held.partial.id}",
         )
         try:
-            receipt = self._ingest.keep(Offer(content, said.get(FILENAME, FALLBACK_NAME)), terms)
+            receipt = self._ingest.keep(offer, terms)
         except BucketError as refusal:
             if not isinstance(refusal, _MAY_BE_REPEATED):
                 held.remove()
@@ -183,6 +191,13 @@ class Resume:
             content.close()
         held.finish(receipt.record.id)
         return receipt
+
+
+def _read(said: Mapping[str, str]) -> tuple[UnpackWish, str, tuple[Digest, ...]]:
+    """Whether to unpack, the folder, the digests that the content is to have."""
+    checksum = said.get(CHECKSUM, "")
+    expected = (Digest.parse(checksum),) if checksum else ()
+    return UnpackWish.parse(said.get(UNPACK, "")), safe_folder(said.get(PATH, "")), expected
 
 
 def _offset(held: HeldPartial) -> int:
@@ -288,7 +303,7 @@ class _Gathered:
 def _hash_again(held: HeldPartial, digests: Sequence[str]) -> ContentHasher:
     hasher = ContentHasher(digests)
     with held.open() as reader:
-        while piece := reader.read(_READ):
+        while piece := reader.read(_READ_BYTES):
             hasher.update(piece)
     return hasher
 

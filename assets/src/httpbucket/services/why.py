@@ -120,15 +120,15 @@ class Why:
 
     def _paths(self, record: Record, blob: Digest) -> Iterator[str]:
         """The names in the upload, then those of its replicas."""
-        directory = record.id.directory
         for named in record.named_blobs():
             if named.blob.sha256 == blob:
-                yield f"{directory}/{named.name}"
+                yield record.path_of(named.name)
         members = list(self._members(record, blob))
         if record.tree:
+            tree = record.path_of(record.tree.name)
             if record.manifest == blob:
-                yield f"{directory} (the list of its tree)"
-            yield from (f"{directory}/{record.tree.name}/{member}" for member in members)
+                yield f"{record.id.directory} (the list of its tree)"
+            yield from (f"{tree}/{member}" for member in members)
         for replica in record.replicas:
             if replica.part == "tree":
                 yield from (f"{replica.path}/{member}" for member in members)

@@ -50,8 +50,12 @@ class StagedFile(Protocol):
 class Staging(Protocol):
     """Where bytes wait until it is known whether they are kept."""
 
-    def create(self) -> StagedFile:
-        """A new, empty staged file. The caller keeps or discards it."""
+    def create(self, *, size: int = 0) -> StagedFile:
+        """A new, empty staged file. The caller keeps or discards it.
+
+        ``size`` bytes are set aside for it, for which `StorageFull` is raised when there is no
+        room; more or fewer may be written.
+        """
         ...
 
     def sweep(self) -> int:
@@ -568,7 +572,10 @@ class Index(Protocol):
         ...
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
-        """Take in an upload, with its tree's manifest if it has one. May be repeated."""
+        """Take in an upload, with its tree's manifest if it has one. May be repeated.
+
+        When it raises `IndexNotReady`, the index is not complete from then on, for any process.
+        """
         ...
 
     def remove(self, record: Record, manifest: Manifest | None) -> None:

@@ -60,7 +60,7 @@ class MemoryStaging:
     def __init__(self) -> None:
         self.staged: set[MemoryStagedFile] = set()
 
-    def create(self) -> StagedFile:
+    def create(self, *, size: int = 0) -> StagedFile:
         return MemoryStagedFile(self.staged)
 
     def sweep(self) -> int:

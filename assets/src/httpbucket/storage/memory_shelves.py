@@ -82,9 +82,9 @@ class MemoryShelves:
 
     def _put_upload(self, shelf: _Shelf, record: Record) -> None:
         for one in record.named_blobs():
-            _put(shelf, f"{record.id.directory}/{one.name}", one.blob)
+            _put(shelf, record.path_of(one.name), one.blob)
         if record.tree:
-            self._put_tree(shelf, f"{record.id.directory}/{record.tree.name}", record.tree)
+            self._put_tree(shelf, record.path_of(record.tree.name), record.tree)
         for replica in record.replicas:
             if replica.part == "tree" and record.tree:
                 self._put_tree(shelf, replica.path, record.tree)

@@ -33,19 +33,36 @@ BUSY_SECONDS = 20
 #: How long a start looks for damage. A gigabyte takes several seconds.
 CHECK_SECONDS = 0.3
 
-# A file beside the index, which tells the next start that it was found to be damaged.
+# A file beside the index, which tells every process that it was found to be damaged.
 _DAMAGED = ".damaged"
+
+# The index that is used from then on; the next start makes one under the usual name.
+_SPARE = ".spare"
+
+# Another, which says that an upload was not taken in.
+_GAP = ".gap"
 
 
 class Database:
-    """The database file at ``path``, made where it is missing. Raises `IndexNotReady`."""
+    """The database file at ``path``, made where it is missing. Raises `IndexNotReady`.
 
-    def __init__(self, path: Path) -> None:
+    The write-ahead log lets readers go on while another writes. It does not work on NFS
+    (https://www.sqlite.org/wal.html); without it a rollback journal is used, and readers wait.
+    """
+
+    def __init__(self, path: Path, *, write_ahead_log: bool = True) -> None:
         self._path = path
+        self._damaged = self._beside(_DAMAGED)
+        self._damaged_text = str(self._damaged)
+        self._journal = "WAL" if write_ahead_log else "TRUNCATE"
         self._local = threading.local()
 
     def prepare(self) -> None:
         """Move a file that cannot be used aside, as `Index.prepare` says."""
+        self.close()
+        if self._damaged.exists():
+            with self._told_as_not_ready():
+                self._move_aside("damage was met while serving")
         try:
             with self._told_as_not_ready():
                 _check(self.connection())
@@ -55,17 +72,15 @@ class Database:
             self.close()
             with self._told_as_not_ready():
                 self._move_aside(error)
-        else:
-            if self._damaged.exists():
-                self.close()
-                with self._told_as_not_ready():
-                    self._move_aside("damage was met while serving")
 
     def _move_aside(self, reason: object) -> None:
         aside = self._beside(".unusable")
-        self._path.replace(aside)
-        for suffix in ("-wal", "-shm", _DAMAGED):
+        with suppress(FileNotFoundError):
+            self._path.replace(aside)
+        for suffix in ("-wal", "-shm", *(f"{_SPARE}{one}" for one in ("", "-wal", "-shm"))):
             self._beside(suffix).unlink(missing_ok=True)
+        # Last: until then the files above are nobody's.
+        self._damaged.unlink(missing_ok=True)
         logger.warning("The index cannot be used (%s); it is moved to %s.", reason, aside.name)
 
     def close(self) -> None:
@@ -73,6 +88,25 @@ class Database:
         if self._local.__dict__.get("process") == os.getpid():
             self._local.connection.close()
         self._local.__dict__.clear()
+
+    def note_gap(self) -> None:
+        """Tell every process that something is missing which may not be written here now."""
+        with suppress(OSError):
+            self._beside(_GAP).touch(INDEX_MODE)
+
+    def has_gap(self) -> bool:
+        """Whether that was told, and not yet mended."""
+        return self._beside(_GAP).exists()
+
+    def forget_gap(self) -> None:
+        """What was missing is there."""
+        with self._told_as_not_ready():
+            self._beside(_GAP).unlink(missing_ok=True)
+
+    def is_damaged(self) -> bool:
+        """Whether the usual file was found to be damaged."""
+        # os.path takes text; a Path would cost twice as much, for every question.
+        return os.path.exists(self._damaged_text)  # noqa: PTH110
 
     def rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Every row of the answer."""
@@ -131,26 +165,30 @@ class Database:
             reason = os.strerror(error.errno or 0).lower()
             raise IndexNotReady(f"The index cannot answer now ({reason}).") from error
 
-    @property
-    def _damaged(self) -> Path:
-        return self._beside(_DAMAGED)
-
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(self._path.name + suffix)
 
     def connection(self) -> sqlite3.Connection:
-        """This thread's and process's connection."""
+        """This thread's and process's connection, to the spare once the usual one is damaged.
+
+        Whoever wrote to that in the same moment had published the record before, so that those who
+        fill the spare one, which they do after it was marked, find the record on the disk.
+        """
+        path = self._beside(_SPARE) if self.is_damaged() else self._path
+        if getattr(self._local, "process", None) == os.getpid() and self._local.path != path:
+            with suppress(sqlite3.Error):
+                self.close()
         if getattr(self._local, "process", None) != os.getpid():
-            self._local.connection = _connect(self._path)
-            self._local.process = os.getpid()
+            self._local.connection = _connect(path, self._journal)
+            self._local.process, self._local.path = os.getpid(), path
         connection: sqlite3.Connection = self._local.connection
         return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, journal: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
     try:
-        _use_write_ahead_log(connection)
+        _use_journal(connection, journal)
         connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -164,12 +202,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def _use_journal(connection: sqlite3.Connection, mode: str) -> None:
     """Waits by itself: SQLite does not, when two connections change the journal of a new file."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_mode = {mode}")
             return
         except sqlite3.OperationalError as error:
             if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
@@ -25,14 +26,22 @@ from httpbucket.storage.sqlite_totals import as_counted, read_totals
 class SqliteIndex:
     """The index in the database file at ``path``, made where it is missing."""
 
-    def __init__(self, path: Path) -> None:
-        self.database = Database(path)
+    def __init__(self, path: Path, *, write_ahead_log: bool = True) -> None:
+        self.database = Database(path, write_ahead_log=write_ahead_log)
         self._leases = SqliteLeases(self.database)
 
     def prepare(self) -> None:
         self.database.prepare()
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
+        try:
+            self._add(record, manifest)
+        except IndexNotReady:
+            # A file, because the database may be locked or full; every process sees it at once.
+            self.database.note_gap()
+            raise
+
+    def _add(self, record: Record, manifest: Manifest | None) -> None:
         with self.database.writing() as connection:
             for named in record.named_blobs():
                 _add_blob(connection, named)
@@ -166,12 +175,13 @@ class SqliteIndex:
         self.database.make_anew()
 
     def is_complete(self) -> bool:
-        return self._state("complete") == "1"
+        return self._state("complete") == "1" and not self.database.has_gap()
 
     def agreed_day(self) -> str:
         return self._state("agreed_day")
 
     def mark_complete(self, *, agreed_day: str) -> None:
+        self.database.forget_gap()
         self._set_state({"complete": "1", "agreed_day": agreed_day})
 
     def mark_incomplete(self) -> None:

@@ -9,7 +9,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import RequestRedirect
 
 from httpbucket.config import Settings
-from httpbucket.domain.origin import Authority
+from httpbucket.domain.origin import Authority, authority
 from httpbucket.web.current import current_request
 
 #: What the origin of contents has beside nothing.
@@ -30,10 +30,7 @@ class Addresses:
 
     def absolute(self, path: str = "") -> str:
         """The URL of a quoted path of ours: below ``PUBLIC_URL``, or where the request came."""
-        if self._public:
-            return f"{self._public}/{path}"
-        asked = current_request()
-        return f"{asked.scheme}://{_host_shown()}{asked.script_root}/{path}"
+        return f"{current_request().base}/{path}"
 
     def content(self, path: str = "") -> str:
         """What pages link a kept file by, given its path below the server."""
@@ -49,16 +46,17 @@ class Addresses:
         The scheme does not count, because a proxy may have changed it. An origin that is nobody's
         (``null``) is never ours.
         """
-        came_from = _authority(origin.partition("://")[2])
+        came_from = authority(origin.partition("://")[2])
         ours = {_asked_authority(), self._public.authority if self._public else None}
         return came_from is not None and came_from in ours
 
     def separate(self) -> None:
         """Called before each request: the origin of contents has nothing but files.
 
-        Raises NotFound, and marks a request that may go on.
+        Raises NotFound, and tells a request that may go on what it has to know.
         """
         asked = current_request()
+        asked.public_url = str(self._public or "")
         if self._is_for_contents():
             asked.is_for_contents = True
             if asked.method not in {"GET", "HEAD"} or asked.endpoint not in _CONTENT_ENDPOINTS:
@@ -87,18 +85,4 @@ def stay_here(response: Response) -> Response:
 
 
 def _asked_authority() -> Authority | None:
-    return _authority(current_request().headers.get("Host", ""))
-
-
-def _authority(text: str) -> Authority | None:
-    try:
-        return Authority.parse(text)
-    except ValueError:
-        return None
-
-
-def _host_shown() -> str:
-    """The host for people to copy; Werkzeug leaves out names with ``_``, which networks have."""
-    asked = current_request()
-    claimed = asked.headers.get("Host", "")
-    return asked.host or (claimed if _authority(claimed) else "localhost")
+    return authority(current_request().headers.get("Host", ""))

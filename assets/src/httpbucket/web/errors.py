@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from httpbucket.domain import errors, partial, tus, unpacking
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.current import current_request
+from httpbucket.web.seldom import SeldomLog
 
 logger = logging.getLogger(__name__)
+seldom = SeldomLog(logger)
+
+#: What the system may say wherever a file is read or made; beyond the ports, in a template's say.
+_UNAVAILABLE = {errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.ESTALE}
 
 #: tus has a status of its own for a piece that is not what its checksum says.
 CHECKSUM_MISMATCH = 460
 
 STATUSES: dict[type[errors.BucketError], int] = {
     errors.InvalidDigest: HTTPStatus.BAD_REQUEST,
+    errors.DigestMismatch: HTTPStatus.BAD_REQUEST,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidKey: HTTPStatus.BAD_REQUEST,
+    errors.InvalidPath: HTTPStatus.BAD_REQUEST,
+    errors.InvalidFormat: HTTPStatus.BAD_REQUEST,
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.EmptyFilename: HTTPStatus.BAD_REQUEST,
     errors.SeveralFiles: HTTPStatus.BAD_REQUEST,
@@ -95,7 +108,10 @@ def register(app: Flask) -> None:
 
 def _refused(error: errors.BucketError) -> Response:
     status = status_of(type(error))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _RETRY_AFTER:
+        # What ends by itself or by an operator's hand, and meanwhile meets every request.
+        seldom.warning(f"Answered {status:d}: {error}")
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("Answered %d: %s", status, error, exc_info=error.__cause__)
     return _answer(status, str(error), error.problem, error.detail)
 
@@ -126,6 +142,9 @@ def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
 
 
 def _unexpected(error: Exception) -> Response | HTTPException:
+    if isinstance(error, OSError) and error.errno in _UNAVAILABLE:
+        reason = os.strerror(error.errno).lower()
+        return _refused(errors.StorageUnavailable(f"The server cannot do this now: {reason}."))
     logger.error("Unexpected", exc_info=error)
     return _refused_by_http(
         InternalServerError("Something went wrong in the server; its log tells what.")
@@ -140,13 +159,31 @@ def _answer(status: int, sentence: str, problem: str, detail: dict[str, object])
         "problem": problem,
         "detail": detail,
     }
-    if current_request().prefers_html:
-        answer = Response(render_template("error.html", **fields))
-    else:
-        answer = jsonify(fields)
+    answer = _in_form(fields)
     answer.status_code = int(status)
     answer.headers["Cache-Control"] = "no-store"
     answer.vary.add("Accept")
     if status in _RETRY_AFTER:
         answer.headers["Retry-After"] = _RETRY_AFTER[status]
     return answer
+
+
+def _in_form(fields: dict[str, object]) -> Response:
+    """The refusal in the form that the client wants receipts in."""
+    asked = current_request()
+    code, problem = fields["code"], fields["problem"]
+    match AnswerForm.of_refusal(asked):
+        case AnswerForm.URL:
+            line = f"{code} {problem}: {_in_one_line(str(fields['error']))}\n"
+            return Response(line, mimetype="text/plain")
+        case AnswerForm.ENV:
+            # Whoever evaluates this unread gets no more than two values.
+            lines = f"BUCKET_CODE={code}\nBUCKET_PROBLEM={problem}\n"
+            return Response(lines, mimetype="text/x-env")
+    if asked.prefers_html:
+        return Response(render_template("error.html", **fields))
+    return jsonify(fields)
+
+
+def _in_one_line(sentence: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in sentence)

@@ -47,6 +47,7 @@ class Presenter:
                 "archive": self._tree_location(record),
                 "replicas": [self._location(one.path) for one in record.replicas] or None,
                 "upload": self._location(record.id.directory),
+                "file": self._location(record.path_of(uploaded.name)) if uploaded else None,
             },
             "code": 200,
             "status": "Success",
@@ -109,16 +110,18 @@ class Presenter:
 
     def _tree_location(self, record: Record) -> str | None:
         tree = record.tree
-        return self._location(f"{record.id.directory}/{tree.name}") if tree else None
+        return self._location(record.path_of(tree.name)) if tree else None
+
+    def address(self, path: str) -> str:
+        """The path below ``ARCHIVE_URI``; empty where that is not set."""
+        start = self.settings.archive_uri
+        if start.startswith("/"):
+            return f"file://{quote(start)}/{quote(path)}"
+        return f"{start}/{quote(path)}" if start else ""
 
     def _location(self, path: str) -> str:
         """Relative to the store and the server alike; absolute where ``ARCHIVE_URI`` is set."""
-        start = self.settings.archive_uri
-        if not start:
-            return path
-        if start.startswith("/"):
-            return f"file://{quote(start)}/{quote(path)}"
-        return f"{start}/{quote(path)}"
+        return self.address(path) or path
 
 
 def repr_digest(blob: Descriptor) -> str:

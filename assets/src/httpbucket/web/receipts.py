@@ -1,16 +1,23 @@
-"""How a client is told what was kept: JSON for programs, the upload's page for browsers."""
+"""How a client is told what was kept: as JSON, as lines for shells, or as the upload's page."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from flask import Response, jsonify, url_for
 
-from httpbucket.domain.upload import Receipt
+from httpbucket.domain.upload import Receipt, Record
 from httpbucket.services.undo import Undo
 from httpbucket.web.addresses import Addresses
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
+
+# No shell takes these for anything but themselves in an assignment, and none ends a line.
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9/:.%@,+=?_\[\]-]")
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,64 @@ class Receipts:
 
     def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
         """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
-        if asked.prefers_html:
+        form = AnswerForm.wished(asked)
+        if form is AnswerForm.URL:
+            answer = _text(f"{self._address(asked, receipt.record)}\n")
+        elif form is AnswerForm.ENV:
+            answer = _text(self._variables(asked, receipt.record), "text/x-env")
+        elif asked.prefers_html and "format" not in asked.args:
             page = url_for("uploads.show", upload=str(receipt.record.id))
-            return Response(status=303, headers={"Location": page})
-        answer = self.present.receipt(receipt)
-        if token := self.undo.token(receipt.record.id):
-            answer["undo"] = self.addresses.absolute(f"undo/{token}")
-        return jsonify(answer)
+            answer = Response(status=303, headers={"Location": page})
+        else:
+            answer = jsonify(self._receipt(asked, receipt))
+        answer.vary.add("Accept")
+        return answer
+
+    def _receipt(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+        shown = with_page(asked, self.present.receipt(receipt))
+        token = self.undo.token(receipt.record.id)
+        return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
+
+    def _address(self, asked: BucketRequest, record: Record) -> str:
+        """Where the upload's file, or its tree, can be had."""
+        path = record.path_of(record.name)
+        return self.present.address(path) or asked.address_of(path)
+
+    def _variables(self, asked: BucketRequest, record: Record) -> str:
+        """Lines for ``eval`` and for files such as ``$GITHUB_OUTPUT``: no value needs quotes."""
+        values = {
+            "BUCKET_SHA256": record.uploaded.blob.sha256.hex if record.uploaded else "",
+            "BUCKET_URL": self._address(asked, record),
+            "BUCKET_UPLOAD": str(record.id),
+            "BUCKET_PAGE": page_of(asked, str(record.id)),
+        }
+        return "".join(f"{name}={plain(value)}\n" for name, value in values.items())
+
+
+def plain(text: str) -> str:
+    """``text`` with everything percent-encoded that a shell might take for its own.
+
+    >>> plain("http://host/a%20b.txt"), plain("/$(reboot);~")
+    ('http://host/a%20b.txt', '/%24%28reboot%29%3B%7E')
+    """
+    return _NOT_PLAIN.sub(lambda match: _encoded(match[0]), text)
+
+
+def page_of(asked: BucketRequest, upload: str) -> str:
+    """The address of an upload's page."""
+    return asked.address_of(f"uploads/{upload}")
+
+
+def with_page(asked: BucketRequest, shown: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of an upload, with the address of its page."""
+    page = page_of(asked, shown["upload"]["id"])
+    return shown | {"upload": shown["upload"] | {"page": page}}
+
+
+def _text(text: str, kind: str = "text/plain") -> Response:
+    return Response(text, content_type=f"{kind}; charset=utf-8")
+
+
+def _encoded(character: str) -> str:
+    # ``quote`` leaves the tilde, which shells expand behind a colon.
+    return quote(character, safe="").replace("~", "%7E")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, Any, ClassVar, cast
+from urllib.parse import quote
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
@@ -17,9 +19,12 @@ from httpbucket.domain.errors import (
     SeveralFiles,
     UnsupportedCoding,
 )
+from httpbucket.domain.origin import authority
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.receive import Act, IncomingFile
 from httpbucket.services.replicate import META_PREFIX
+from httpbucket.web.answer_form import AnswerForm
+from httpbucket.web.sent_digests import CheckedStream, digests_in_head, digests_of_body
 
 #: Boundaries, part headers and text fields around the file bytes of a multipart body.
 FRAMING_ALLOWANCE = 1024**2
@@ -45,8 +50,13 @@ class BucketRequest(Request):
 
     form_data_parser_class: ClassVar[type[FormDataParser]] = StrictFormDataParser  # type: ignore[misc]
     act: Act | None = None
+    #: Where the operator says that the server is reached.
+    public_url = ""
     #: Whether it came to the origin of contents, which has no pages.
     is_for_contents = False
+    #: Whether the body is a file's bytes: then there are no fields, whatever its type says.
+    is_raw = False
+    _checked: CheckedStream | None = None
 
     @property
     def prefers_html(self) -> bool:
@@ -55,6 +65,36 @@ class BucketRequest(Request):
             return False
         accepted = self.accept_mimetypes
         return accepted.quality("text/html") > accepted.quality("application/json")
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether the body is a form with files (RFC 7578)."""
+        return self.mimetype == "multipart/form-data"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether something follows the headers (RFC 9112, 6.3)."""
+        return bool(self.content_length or self.headers.get("Transfer-Encoding"))
+
+    @property
+    def want_form_data_parsed(self) -> bool:
+        """Whether fields are looked for in the body."""
+        return super().want_form_data_parsed and not self.is_raw
+
+    def address_of(self, path: str) -> str:
+        """The address of a path, relative to the store, as clients reach it."""
+        return f"{self.base}/{quote(path)}"
+
+    @property
+    def base(self) -> str:
+        """Where our addresses begin: with ``PUBLIC_URL``, or where this request came."""
+        return self.public_url or f"{self.scheme}://{self._host_shown}{quote(self.script_root)}"
+
+    @property
+    def _host_shown(self) -> str:
+        """The host for people to copy, also with ``_``, which Werkzeug does not take."""
+        claimed = self.headers.get("Host", "")
+        return self.host or (claimed if authority(claimed) else "localhost")
 
     def is_client_gone(self) -> bool:
         """Whether the client has closed the connection; unknown outside of our server."""
@@ -68,6 +108,10 @@ class BucketRequest(Request):
     def parameter(self, name: str) -> str:
         """What the client says of how to treat its file: as a header, in the query, in a field."""
         return self._said(name, self.args, self.form)
+
+    def option(self, name: str) -> str:
+        """What the query says under this name, or else a form field."""
+        return next(chain(_values(self.args, name), _values(self.form, name)), "")
 
     def chosen(self, names: Iterable[str]) -> dict[str, str]:
         """What the client says of its content under these names, and in ``Meta-`` headers.
@@ -92,9 +136,6 @@ class BucketRequest(Request):
 
         Raises `MissingFile` or `SeveralFiles`, and `MalformedBody`.
         """
-        if self.mimetype != "multipart/form-data":
-            kind = self.mimetype or "nothing"
-            raise MissingFile(f"The body is {kind}, not multipart/form-data; {_HOW_TO_SEND}.")
         files = self.files.getlist(field)
         if not files:
             # A part may lack a name; then Werkzeug says None.
@@ -105,6 +146,13 @@ class BucketRequest(Request):
         if len(files) > 1:
             raise SeveralFiles(f"The field {field!r} holds {len(files)} files; send one a request.")
         return cast(IncomingFile, files[0].stream), files[0].filename
+
+    def _get_stream_for_parsing(self) -> IO[bytes]:
+        stream = super()._get_stream_for_parsing()
+        if expected := digests_of_body(self.headers):
+            self._checked = CheckedStream(stream, expected)
+            return cast(IO[bytes], self._checked)
+        return stream
 
     def _get_file_stream(
         self,
@@ -119,6 +167,8 @@ class BucketRequest(Request):
     def _load_form_data(self) -> None:
         try:
             super()._load_form_data()
+            if self._checked is not None:
+                self._checked.verify()
         except ValueError as error:
             raise MalformedBody(
                 f"The multipart body breaks off or is malformed: {error}."
@@ -132,7 +182,8 @@ class BucketRequest(Request):
 
 
 def _values(fields: MultiDict[str, str], name: str) -> Iterator[str]:
-    return (value for key, value in fields.items(multi=True) if key.lower() == name.lower())
+    # A part may lack a name; then Werkzeug says None.
+    return (v for key, v in fields.items(multi=True) if (key or "").lower() == name.lower())
 
 
 def _as_utf8(value: str) -> str:
@@ -157,12 +208,17 @@ def refuse_coded(request: BucketRequest) -> None:
 def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
-    Refuses what can be refused before the body is read: a coding, and a length over the limit.
+    Refuses what can be refused before the body is read: a coding, a length over the limit, a
+    malformed digest, an answer in a form that there is not.
     """
     refuse_coded(request)
+    AnswerForm.wished(request)
+    expected = digests_in_head(request)
     request.act = act = ingest.begin()
+    act.compute(digest.algorithm for digest in expected)
     try:
         act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
+        act.reserve(request.content_length or 0)
         yield
     finally:
         act.close()

@@ -16,6 +16,7 @@ from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.search import Search, SearchPage
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.receipts import with_page
 
 #: Uploads of a JSON page, unless the client says how many.
 USUAL_LIMIT = 50
@@ -74,7 +75,7 @@ def is_searching() -> bool:
 
 def _found_json(record: Record, present: Presenter) -> dict[str, Any]:
     """An upload as the reference documents it."""
-    shown = present.upload(record)
+    shown = with_page(current_request(), present.upload(record))
     return {
         **shown["upload"],
         "received": record.received.isoformat(),

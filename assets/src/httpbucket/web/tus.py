@@ -12,6 +12,7 @@ from httpbucket.services.replicate import META_PREFIX
 from httpbucket.services.resume import Piece, Progress, Resume
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.receipts import with_page
 from httpbucket.web.request import BucketRequest, refuse_coded
 
 _PIECE_TYPE = "application/offset+octet-stream"
@@ -112,7 +113,7 @@ def _answer(asked: BucketRequest, progress: Progress, present: Presenter) -> Res
     """204; who asks for JSON and sent the last piece gets the receipt."""
     answer = Response(status=204)
     if progress.receipt and "application/json" in asked.accept_mimetypes.values():
-        answer = jsonify(present.receipt(progress.receipt))
+        answer = jsonify(with_page(asked, present.receipt(progress.receipt)))
     answer.headers["Upload-Offset"] = str(progress.offset)
     answer.headers["Cache-Control"] = "no-store"
     if progress.partial.upload:

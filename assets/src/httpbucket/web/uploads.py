@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from flask import Blueprint, Response, jsonify, render_template
 
 from httpbucket.domain.public_path import PublicPath
@@ -11,6 +13,7 @@ from httpbucket.services.entrance import Entrance, entrance
 from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
+from httpbucket.web.receipts import with_page
 
 
 def blueprint(*, browse: Browse, present: Presenter, addresses: Addresses) -> Blueprint:
@@ -20,18 +23,18 @@ def blueprint(*, browse: Browse, present: Presenter, addresses: Addresses) -> Bl
     @routes.get("/uploads/<upload>")
     def show(upload: str) -> Response:
         record = browse.upload(UploadId.parse(upload))
-        shown = present.upload(record)
         asked = current_request()
+        shown = with_page(asked, present.upload(record))
         if asked.prefers_html and "json" not in asked.args:
-            directory = f"{asked.script_root}/{record.id.directory}/"
+            directory = f"{asked.script_root}/{quote(record.place)}/"
             page = render_template(
                 "show_upload.html",
                 record=record,
                 shown=shown,
                 directory=directory,
                 entrance=_entrance(browse, record),
-                files=addresses.content(f"{record.id.directory}/"),
-                address=addresses.absolute(f"{record.id.directory}/"),
+                files=addresses.content(f"{record.place}/"),
+                address=asked.address_of(f"{record.place}/"),
             )
             return Response(page, headers={"Vary": "Accept"})
         answer = jsonify(shown)
@@ -45,5 +48,4 @@ def _entrance(browse: Browse, record: Record) -> Entrance | None:
     """Where the upload's tree is entered, if it has one."""
     if record.tree is None:
         return None
-    directory = PublicPath.parse(record.id.directory)
-    return entrance(browse, directory / record.tree.name)
+    return entrance(browse, PublicPath.parse(record.path_of(record.tree.name)))

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, Response, render_template
 
-from httpbucket.domain.errors import TooLarge
+from httpbucket.domain.errors import InvalidKey, TooLarge
 from httpbucket.domain.template import named_headers
 from httpbucket.domain.unpacking import UnpackWish
+from httpbucket.domain.upload_path import UploadPath, safe_folder
 from httpbucket.services.ingest import Ingest, Offer, Terms
 from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.policies import script_policy
+from httpbucket.web.raw_uploads import (
+    expected_digests,
+    is_raw,
+    kept_offer,
+    know_any_path,
+    nameless,
+    raw_offer,
+)
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, receiving
+from httpbucket.web.sent_digests import digests_of_part
+
+#: An Idempotency-Key is kept in records and in the index.
+MOST_KEY_CHARACTERS = 255
 
 
 def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Blueprint:
     """The routes by which files come."""
     routes = Blueprint("ways_in", __name__)
+    routes.record_once(know_any_path)
 
     @routes.get("/upload")
     def form() -> Response:
@@ -32,15 +49,54 @@ def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Bl
         policy = script_policy(addresses.content_source)
         return Response(page, headers={"Content-Security-Policy": policy})
 
-    @routes.post("/upload")
+    # A redirect for a slash too many would end curl without an error, and nothing kept.
+    @routes.post("/upload", merge_slashes=False)
     def upload() -> Response:
+        return keep("")
+
+    @routes.put("/upload", merge_slashes=False)
+    @routes.route("/upload/", methods=["PUT", "POST"], merge_slashes=False)
+    @routes.route("/upload/<any_path:name>", methods=["PUT", "POST"], merge_slashes=False)
+    def upload_as(name: str = "") -> Response:
+        return keep(name)
+
+    def keep(name: str) -> Response:
         asked = current_request()
-        with receiving(asked, ingest):
-            offer = Offer(*asked.single_file("file"))
+        checksum_type = receipts.present.settings.checksum_type
+        offered = raw_offer if is_raw(asked, name) else form_offer
+        with (
+            receiving(asked, ingest),
+            offered(asked, ingest, name, preferred=checksum_type) as offer,
+        ):
             receipt = ingest.keep(offer, terms_of(asked, ingest))
         return receipts.answer(asked, receipt)
 
     return routes
+
+
+@contextmanager
+def form_offer(
+    asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
+) -> Iterator[Offer]:
+    """The file that a form brings, or that its field ``checksum`` names.
+
+    ``name``, of the request's path, is for a file that has none. Use it within `receiving`.
+    """
+    if not asked.files and asked.parameter("checksum") and asked.option("filename"):
+        path = UploadPath.parse(asked.option("filename"), below=asked.option("path"))
+        with kept_offer(asked, ingest, path, preferred=preferred) as offer:
+            yield offer
+        return
+    if not asked.is_multipart:
+        raise nameless(asked)
+    content, filename = asked.single_file("file")
+    of_part = digests_of_part(asked.files["file"].headers)
+    yield Offer(
+        content,
+        filename or name,
+        safe_folder(asked.option("path")),
+        (*expected_digests(asked, preferred=preferred), *of_part),
+    )
 
 
 def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
@@ -50,4 +106,15 @@ def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
         headers=asked.chosen(ingest.headers),
         days=ingest.parse_days(asked.parameter("Retention-Days")),
         is_gone=asked.is_client_gone,
+        idempotency_key=_idempotency_key(asked),
     )
+
+
+def _idempotency_key(asked: BucketRequest) -> str | None:
+    key = asked.parameter("Idempotency-Key").strip()
+    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidKey(
+            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
+            "characters, for example of a UUID."
+        )
+    return key or None

@@ -15,6 +15,9 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
+#: What a small file takes on most disks; so many of them are looked at together, inodes too.
+_LEAST_ROOM = 4096
+
 
 class LocalBlobBatch:
     """A staging directory in which every content has a link under the blob's name.
@@ -26,6 +29,7 @@ class LocalBlobBatch:
     def __init__(self, disk: Disk, staging: LocalStaging, names: BlobNames) -> None:
         self._disk = disk
         self._names = names
+        self._share = staging.share()
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
         self._waiting: dict[str, int] = {}
@@ -34,6 +38,7 @@ class LocalBlobBatch:
     def add_bytes(self, content: bytes, digest: Digest) -> None:
         with told_as_refusals():
             if self._is_new(digest, len(content)):
+                self._share.take(max(len(content), _LEAST_ROOM))
                 self._disk.write_new(self._path(digest), content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
 
@@ -57,8 +62,11 @@ class LocalBlobBatch:
             for name, size in self._waiting.items():
                 self._take(sha256(name), size)
             self._disk.sync_everything(self._directory)
+        # What is on the disk now is counted there.
+        self._share.release()
 
     def discard(self) -> None:
+        self._share.release()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _path(self, digest: Digest) -> str:

@@ -101,13 +101,12 @@ class LocalBlobStore:
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
         status = self._status(digest)
-        if status is None or not status.st_size:
-            return None if status else False
-        # Who pins it may also have named it in a directory that is being built.
+        if status is None:
+            return False
+        # Who pins it may also have named it in a directory that is being built. A single name
+        # tells nothing: a copy of a store may be one without its hardlinks.
         pins = self._staging.count_pins(digest)
-        if status.st_nlink > 1 + 2 * pins:
-            return True
-        return None if pins else False
+        return True if status.st_size and status.st_nlink > 1 + 2 * pins else None
 
     def _status(self, digest: Digest) -> os.stat_result | None:
         with suppress(FileNotFoundError), told_as_refusals(but=FileNotFoundError):

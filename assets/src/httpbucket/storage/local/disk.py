@@ -14,9 +14,12 @@ from httpbucket.domain.errors import StorageFull, StorageUnavailable
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
+# FALLOC_FL_KEEP_SIZE of <linux/falloc.h>.
+_KEEP_SIZE = 1
+
 
 @contextmanager
-def told_as_refusals(*, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Turn what the system says of a full or unusable disk into the refusals of the ports.
 
     An error ``but`` is an answer to the caller and passes.
@@ -42,6 +45,20 @@ def _sync_file_system(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def _fallocate(descriptor: int, size: int) -> int:
+    """``fallocate(2)`` that leaves the file's size as it is; the error number, or 0.
+
+    Python's own ``posix_fallocate`` would write zeros where the file system cannot do it.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    fallocate = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
+    if fallocate is None:
+        return errno.ENOSYS
+    offset, length = ctypes.c_int64(0), ctypes.c_int64(size)
+    failed = fallocate(descriptor, _KEEP_SIZE, offset, length) != 0
+    return ctypes.get_errno() if failed else 0
+
+
 class Disk:
     """Writes to one file system, durably unless ``fsync`` is off.
 
@@ -60,6 +77,20 @@ class Disk:
         rest = memoryview(piece)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+    def allocate(self, descriptor: int, size: int) -> bool:
+        """Set room for ``size`` bytes aside on the disk; False where the file system cannot.
+
+        Raises OSError when there is no room. Ends with the file, or with `trim`.
+        """
+        error = _fallocate(descriptor, size)
+        if error in _NO_ROOM:
+            raise OSError(error, os.strerror(error))
+        return error == 0
+
+    def trim(self, descriptor: int, size: int) -> None:
+        """Give back what was allocated beyond the file's ``size``."""
+        os.ftruncate(descriptor, size)
 
     def sync_file(self, descriptor: int) -> None:
         """Return when the file's bytes and mode would survive power loss."""

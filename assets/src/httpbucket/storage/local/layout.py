@@ -91,6 +91,11 @@ class Layout:
         return self.private / "partial" / "tus"
 
     @property
+    def records_lock(self) -> Path:
+        """Who has it is alone to change records that are published."""
+        return self.locks / "records"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from httpbucket.storage.local.disk import told_as_refusals
+
 
 def try_lock(descriptor: int) -> bool:
     """Take the lock of an open file or directory; False when another open file has it."""
@@ -56,8 +58,12 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[bool]:
-    """Hold the lock file at ``path`` if nobody does; yields whether it is held."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the lock file at ``path`` if nobody does; yields whether it is held.
+
+    Raises `StorageUnavailable` where no file can be made.
+    """
+    with told_as_refusals():
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield try_lock(descriptor)
     finally:

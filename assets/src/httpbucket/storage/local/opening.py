@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import shutil
@@ -20,25 +21,60 @@ from httpbucket.storage.local.layout import (
     PUBLIC_DIRECTORY_MODE,
     Layout,
 )
+from httpbucket.storage.local.probing import (
+    PASSING,
+    check_linking,
+    check_one_file_system,
+    check_syncing,
+)
 from httpbucket.storage.local.staging import claim_directory
+
+logger = logging.getLogger(__name__)
 
 
 def open_store(layout: Layout, disk: Disk) -> None:
     """Make the store where there is none; check it where there is one.
 
     Raises `UnusableStore` with one sentence that says what to do: for a foreign or newer store, a
-    path that is no directory or cannot be written, and blobs that cannot be linked.
+    path that is no directory or cannot be written, several file systems, and blobs that cannot be
+    synced or linked. A store that is only full or read-only for now is told in the log: what it
+    holds can be read, and uploads are refused until it has room and can be written again.
     """
     try:
         _make_root(layout.root, disk)
         _check_marker(layout)
         _make_directories(layout, disk)
+        check_one_file_system(layout)
         _make_empty_blob(layout, disk)
         with _aside(layout, disk) as aside:
-            _check_linking(layout, disk, aside)
+            check_syncing(layout, disk, aside)
+            check_linking(layout, disk, aside)
             _write_marker(layout, disk, aside)
     except OSError as error:
-        raise UnusableStore(_sentence(layout.root, error)) from error
+        if error.errno not in PASSING or not _is_whole(layout):
+            raise UnusableStore(_sentence(layout.root, error)) from error
+        reason = os.strerror(error.errno).lower()
+        logger.warning("ARCHIVE_DIR %s takes no uploads for now: %s.", layout.root, reason)
+
+
+def make_place_for_index(path: Path) -> None:
+    """Make the directory of an index outside of the store. Raises `UnusableStore`."""
+    try:
+        path.parent.mkdir(PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise UnusableStore(
+            f"INDEX_PATH {path} cannot be made ({reason}); name a file in a directory that user "
+            f"{os.geteuid()} can write."
+        ) from error
+
+
+def _is_whole(layout: Layout) -> bool:
+    """Whether the store has everything that reading needs."""
+    needed = (layout.marker, *layout.public_directories, *layout.private_directories)
+    return all(path.exists() for path in needed)
 
 
 def open_secret(layout: Layout, disk: Disk) -> bytes:
@@ -115,21 +151,6 @@ def _aside(layout: Layout, disk: Disk) -> Iterator[Path]:
         os.close(lock)
 
 
-def _check_linking(layout: Layout, disk: Disk, aside: Path) -> None:
-    """Write, sync and link where content will have names; and link a blob that is there."""
-    probe = aside / "probe"
-    disk.write_new(probe, b"probe", BLOB_MODE)
-    for directory in layout.public_directories:
-        twin = directory / f"probe-{secrets.token_hex(8)}"
-        try:
-            disk.link(probe, twin)
-        finally:
-            twin.unlink(missing_ok=True)
-    kept = next(layout.blobs.glob("??/??/*"), None)
-    if kept is not None:
-        _link_kept(layout, disk, kept, aside / "kept")
-
-
 def _make_empty_blob(layout: Layout, disk: Disk) -> None:
     """The empty content is always kept: its names are files of their own, never links to it."""
     path = layout.blob(EMPTY)
@@ -137,21 +158,6 @@ def _make_empty_blob(layout: Layout, disk: Disk) -> None:
     with suppress(FileExistsError):
         disk.write_new(path, b"", BLOB_MODE)
         disk.sync_directory(path.parent)
-
-
-def _link_kept(layout: Layout, disk: Disk, kept: Path, probe: Path) -> None:
-    try:
-        disk.link(kept, probe)
-    except PermissionError as error:
-        owner = kept.stat().st_uid
-        raise UnusableStore(
-            f"The blobs in ARCHIVE_DIR {layout.root} belong to user {owner} and cannot be linked "
-            f"by user {os.geteuid()} (fs.protected_hardlinks); start the server as user {owner}, "
-            "or give the store to this user with chown -R."
-        ) from error
-    except OSError as error:
-        if error.errno != errno.EMLINK:
-            raise
 
 
 def _write_marker(layout: Layout, disk: Disk, aside: Path) -> None:

@@ -35,6 +35,7 @@ class LocalPartialUploads:
         self._watch = WantedWatch()
 
     def create(self, partial: PartialUpload) -> None:
+        self._staging.require(partial.length)
         with told_as_refusals():
             aside = self._staging.directory(str(partial.id))
             try:
@@ -80,6 +81,7 @@ class LocalPartial:
         self._staging = staging
         self._watch = watch
         self._descriptor = -1
+        self._share = staging.share()
         self.partial = _read(path)
         self._forget_what_is_doubted()
 
@@ -98,6 +100,7 @@ class LocalPartial:
         with told_as_refusals():
             if self._descriptor < 0:
                 self._descriptor = os.open(self._bytes, os.O_WRONLY | os.O_APPEND)
+            self._share.take(len(piece))
             self._disk.write(self._descriptor, piece)
 
     def doubt(self) -> None:
@@ -139,7 +142,8 @@ class LocalPartial:
             _remove(self._path, self._staging)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of the room that was set aside for it."""
+        self._share.release()
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

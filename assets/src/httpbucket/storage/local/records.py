@@ -88,14 +88,16 @@ class LocalRecords:
         shutil.rmtree(self._layout.trash / str(upload), ignore_errors=True)
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
-        for day in sorted(self._layout.archive.glob("*/*/*")):
+        with told_as_refusals():
+            days = sorted(self._layout.archive.glob("*/*/*"))
+        for day in days:
             if str(day.relative_to(self._layout.archive)) >= since_day:
                 yield from _ids_in(day)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes a record that is published."""
-        with told_as_refusals(), locked(self._layout.locks / "records"):
+        with told_as_refusals(), locked(self._layout.records_lock):
             yield
 
     def _load(self, directory: Path, upload: UploadId) -> Record:
@@ -126,21 +128,32 @@ class LocalRecords:
             raise
 
     def _build(self, aside: Path, record: Record) -> None:
-        with opened_directory(aside) as directory:
+        places = self._make_folders(aside, record)
+        with opened_directory(places[-1]) as directory:
             for named in record.named_blobs():
                 self._linker.name(named.blob, named.name, directory=directory)
-            if record.tree:
-                self._name_tree(record.tree, aside, directory=directory)
+        if record.tree:
+            with opened_directory(aside) as directory:
+                self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
+            self._name_tree(record.tree, places[-1])
         self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
         aside.chmod(PUBLIC_DIRECTORY_MODE)
         if record.tree:
             self._disk.sync_everything(aside)
         else:
-            self._disk.sync_directory(aside)
+            for place in reversed(places):
+                self._disk.sync_directory(place)
 
-    def _name_tree(self, tree: Tree, aside: Path, *, directory: int) -> None:
-        self._linker.name(tree.manifest, MANIFEST_NAME, directory=directory)
-        root = aside / tree.name
+    def _make_folders(self, aside: Path, record: Record) -> list[Path]:
+        """The upload's directory, and those of its folder down to where its names lie."""
+        places = [aside]
+        for name in record.folder.split("/") if record.folder else ():
+            places.append(places[-1] / name)
+            self._disk.make_directory(places[-1], PUBLIC_DIRECTORY_MODE)
+        return places
+
+    def _name_tree(self, tree: Tree, place: Path) -> None:
+        root = place / tree.name
         self._disk.make_directory(root, PUBLIC_DIRECTORY_MODE)
         digest = tree.manifest.sha256
         with self._trees.load(digest) as manifest, opened_directory(root) as below:
@@ -167,7 +180,8 @@ class LocalRecords:
 def _ids_in(day: Path) -> Iterator[UploadId]:
     """The uploads of a day; what else somebody put there is passed over."""
     names: list[str] = []
-    with suppress(NotADirectoryError, FileNotFoundError):
+    gone = (NotADirectoryError, FileNotFoundError)
+    with suppress(*gone), told_as_refusals(but=gone):
         names = sorted(path.name for path in day.iterdir())
     for name in names:
         with suppress(UploadNotFound):

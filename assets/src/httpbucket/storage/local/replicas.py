@@ -86,7 +86,8 @@ class LocalReplicas:
                 held.forget_unpublished()
 
     def finish(self) -> int:
-        found = sorted(path.name for path in self._layout.redo.iterdir())
+        with told_as_refusals():
+            found = sorted(path.name for path in self._layout.redo.iterdir())
         return len({name.rpartition("-")[0] for name in found if self._finish(name)})
 
     def announce(self, record: Record) -> None:

@@ -16,6 +16,7 @@ from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PRIVATE_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import try_lock
+from httpbucket.storage.local.room import Room, Share
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
@@ -26,20 +27,32 @@ _CLAIMS = 100
 class LocalStagedFile:
     """A file without a name (``path`` None), or with one that nobody else knows."""
 
-    def __init__(self, disk: Disk, descriptor: int, path: Path | None) -> None:
+    def __init__(self, disk: Disk, share: Share, descriptor: int, path: Path | None) -> None:
         self._disk = disk
+        self._share = share
         self._descriptor = descriptor
         self._path = path
+        self._allocated = 0
         self.size = 0
+
+    def expect(self, size: int) -> None:
+        """Set room for ``size`` bytes aside."""
+        self._share.expect(size, self._allocate)
+
+    def _allocate(self, size: int) -> bool:
+        self._allocated = size if self._disk.allocate(self._descriptor, size) else 0
+        return self._allocated > 0
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
         with told_as_refusals():
+            self._share.take(len(piece))
             self._disk.write(self._descriptor, piece)
         self.size += len(piece)
 
     def open(self) -> BinaryIO:
         path = self._path or Path(f"/proc/self/fd/{self._descriptor}")
-        return path.open("rb")
+        with told_as_refusals():
+            return path.open("rb")
 
     def seal(self) -> None:
         """Make the bytes last, and the mode that of a blob."""
@@ -48,6 +61,8 @@ class LocalStagedFile:
 
     def make_readable(self) -> None:
         """Give the file a blob's mode, for a caller who syncs many files at once."""
+        if self._allocated > self.size:
+            self._disk.trim(self._descriptor, self.size)
         os.fchmod(self._descriptor, BLOB_MODE)
 
     def link(self, target: Path) -> None:
@@ -75,6 +90,7 @@ class LocalStagedFile:
         """Close the file, which is not read or written again, and leave its name."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            self._share.release()
             os.close(descriptor)
 
     def discard(self) -> None:
@@ -89,27 +105,45 @@ class LocalStaging:
     directory of its own.
     """
 
-    def __init__(self, layout: Layout, disk: Disk, *, unnamed: bool = True) -> None:
+    def __init__(
+        self, layout: Layout, disk: Disk, *, unnamed: bool = True, room: Room | None = None
+    ) -> None:
         self._layout = layout
+        self._room = room or Room(layout.root)
         self._disk = disk
         self._unnamed = unnamed and hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
         self._guard = threading.Lock()
         self._own: tuple[int, Path, int] | None = None
 
-    def create(self) -> StagedFile:
-        return self.create_local()
+    def create(self, *, size: int = 0) -> StagedFile:
+        return self.create_local(size=size)
 
-    def create_local(self) -> LocalStagedFile:
+    def create_local(self, *, size: int = 0) -> LocalStagedFile:
         """As `create`, for the other parts of this backend."""
         with told_as_refusals():
-            return self._create_unnamed() or self._create_named()
+            staged = self._create_unnamed() or self._create_named()
+            try:
+                staged.expect(size)
+            except BaseException:
+                staged.discard()
+                raise
+            return staged
+
+    def require(self, size: int) -> None:
+        """Raise `StorageFull` unless ``size`` bytes may come."""
+        with told_as_refusals():
+            self._room.require(size)
+
+    def share(self) -> Share:
+        """Room for what is written beside staged files."""
+        return Share(self._room)
 
     def adopt(self, path: Path) -> LocalStagedFile:
         """A file that lies elsewhere in the store as a staged one; it stays there as well."""
         with told_as_refusals():
             own = self.unused_path()
             self._disk.link(path, own)
-            staged = LocalStagedFile(self._disk, os.open(own, os.O_RDONLY), own)
+            staged = LocalStagedFile(self._disk, self.share(), os.open(own, os.O_RDONLY), own)
             staged.size = own.stat().st_size
             return staged
 
@@ -133,7 +167,8 @@ class LocalStaging:
         return sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
 
     def sweep(self) -> int:
-        return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
+        with told_as_refusals():
+            return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
 
     def _create_unnamed(self) -> LocalStagedFile | None:
         if not self._unnamed:
@@ -145,12 +180,12 @@ class LocalStaging:
                 raise
             self._unnamed = False
             return None
-        return LocalStagedFile(self._disk, descriptor, None)
+        return LocalStagedFile(self._disk, self.share(), descriptor, None)
 
     def _create_named(self) -> LocalStagedFile:
         path = self.unused_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        return LocalStagedFile(self._disk, descriptor, path)
+        return LocalStagedFile(self._disk, self.share(), descriptor, path)
 
     def _own_directory(self) -> Path:
         with self._guard:
