@@ -148,6 +148,20 @@ class TestScrub:
 
 
 class TestRelink:
+    def test_names_in_a_folder_of_an_upload_are_looked_for_there(
+        self, store: Store, layout: Layout
+    ) -> None:
+        content = tar(tar_member("m.txt", MEMBER))
+        act = store.services.ingest.begin()
+        incoming = act.new_file()
+        incoming.write(content)
+        record = store.services.ingest.keep(Offer(incoming, "t.tar", folder="reports/unit")).record
+        act.close()
+        before = sorted(layout.upload(record.id).rglob("*"))
+        done = store.services.relink.run()
+        assert (done.names, done.lost) == (0, 0)
+        assert sorted(layout.upload(record.id).rglob("*")) == before
+
     def test_a_sound_store_stays_as_it_is(self, store: Store, record: Record, tree: Record) -> None:
         done = store.services.relink.run()
         assert (done.uploads, done.names, done.blobs, done.lost) == (2, 0, 0, 0)
