@@ -130,6 +130,10 @@ class Scrub:
             seen.last = digest
         return seen
 
+    def next_after(self, blob: Digest | None) -> Digest | None:
+        """The blob that is read next when this one was the last; None at the end."""
+        return next(self._blobs.digests(after=blob), None)
+
     def _check(self, digest: Digest, seen: Scrubbed) -> int:
         described = self._described(digest)
         hasher = self._read(digest, described)

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from httpbucket.domain.digest import Digest, sha256
@@ -93,7 +93,24 @@ class ScrubPass:
         try:
             return self._scrub.run(after=last, may_go_on=may_go_on, on_blob=read)
         finally:
-            self._save(replace(progress, last=last))
+            if last != progress.last:
+                self._save(replace(progress, last=last))
+
+    def keep_up(
+        self, now: datetime, interval: timedelta, may_go_on: Callable[[], bool]
+    ) -> Scrubbed:
+        """Read what is due by now of a pass that takes all of ``interval``, spread evenly."""
+        progress = self.progress() or self.begin(now)
+        share = (now - progress.began) / interval
+        # A clock that was set back would have the pass wait for it.
+        if share < 0 or (share >= 1 and self._scrub.next_after(progress.last) is None):
+            progress, share = self.begin(now), 0.0
+        following = self._scrub.next_after(progress.last)
+        if following is None or share_before(following) > share:
+            return Scrubbed(last=progress.last)
+        return self.go_on(
+            progress, may_go_on=lambda blob: may_go_on() and share_before(blob) <= share
+        )
 
     def end(self) -> None:
         """The pass is through."""
