@@ -40,6 +40,7 @@ from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.services.why import Why
@@ -48,6 +49,7 @@ from httpbucket.storage.base import (
     Capacity,
     Index,
     Notes,
+    OldStore,
     PartialUploads,
     Records,
     Repair,
@@ -74,6 +76,7 @@ from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
+from httpbucket.storage.original import OriginalStore
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.sqlite_quick import QuickIndex
 from httpbucket.storage.trees import BlobTreeStore
@@ -144,6 +147,11 @@ def open_local(
         in_turn=lambda name: in_turn(layout.locks, name),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
+
+
+def open_original(root: Path) -> OldStore:
+    """The original's store at ``root``, to be taken over. Raises `UnusableStore`."""
+    return OriginalStore(root)
 
 
 def warnings_of(settings: Settings) -> Iterator[str]:
@@ -273,6 +281,13 @@ def build(
         scrub=scrub,
         scrub_by_hand=ScrubPass(scrub, stores.notes, name="scrub-by-hand"),
         scrub_by_duty=ScrubPass(scrub, stores.notes, name="scrub"),
+        take_over=TakeOver(
+            ingest=ingest,
+            index=stores.index,
+            templates=settings.templates,
+            media_type_of=media_type_of,
+            now=now,
+        ),
         why=Why(
             records=stores.records,
             trees=stores.trees,

@@ -17,12 +17,13 @@ from httpbucket.cli import (
     scrub,
     serve,
     stats,
+    take_over,
     why,
 )
 from httpbucket.cli.outcome import FAILED, INTERRUPTED, MISTAKEN
 from httpbucket.domain.errors import BucketError, InvalidDigest, InvalidSettings
 
-_VERBS = (serve, expire, collect, scrub, reindex, stats, why)
+_VERBS = (serve, expire, collect, scrub, reindex, stats, why, take_over)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from httpbucket.wiring import Services, Stores
 logger = logging.getLogger(__name__)
 
 #: How often a process looks whether something is due, and nobody else is at it.
-LOOK_SECONDS = 30.0
+LOOK_SECONDS = 10.0
 
 #: What failed is tried again after this time, if its interval is not shorter.
 RETRY_SECONDS = 300
@@ -59,12 +59,12 @@ class Housekeeping:
                     self._work()
 
     def _run(self) -> None:
-        # Not at once: a start has better things to do.
-        while not self._stopping.wait(LOOK_SECONDS):
+        while not self._stopping.is_set():
             try:
                 self.look()
             except Exception:
                 logger.exception("Nothing could be put in order; trying again.")
+            self._stopping.wait(LOOK_SECONDS)
 
     def _work(self) -> None:
         settings = self._settings

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
@@ -46,7 +47,8 @@ class Terms:
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
     ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
     with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
-    whether the client has stopped waiting.
+    whether the client has stopped waiting. ``received`` is when they came, None for now; how long
+    they are kept counts from now all the same.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
@@ -54,6 +56,7 @@ class Terms:
     days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
     idempotency_key: str | None = None
+    received: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,10 @@ class Ingest:
         """As `Publish.parse_days`."""
         return self._publish.parse_days(text)
 
-    def begin(self) -> Act:
-        """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length, crew=self._crew)
+    def begin(self, *, is_limited: bool = True) -> Act:
+        """A new act of a client, to receive its files with; of an operator it has no limit."""
+        limit = self._max_content_length if is_limited else None
+        return Act(self._staging, self._digests, limit=limit, crew=self._crew)
 
     def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
         """Content that need not be sent, to offer it; as `KeptContents.find`."""
@@ -187,6 +191,7 @@ class Ingest:
             log=(*steps, *unpacked.log),
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
+            received=terms.received,
         )
         return self._publish.publish(draft, terms.headers, days=terms.days)
 

@@ -21,6 +21,7 @@ from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
 from httpbucket.services.why import Why
 
@@ -49,5 +50,6 @@ class Services:
     scrub_by_hand: ScrubPass
     scrub_by_duty: ScrubPass
     why: Why
+    take_over: TakeOver
     relink: Relink
     index_gap: threading.Event

@@ -427,6 +427,46 @@ class Standing:
     holders: int
 
 
+@dataclass(frozen=True, slots=True)
+class OldFile:
+    """A content in a store of the original, and the name that it has there.
+
+    ``path`` is where it is named and ``source`` where its bytes are, relative to the store; None
+    where the name leads nowhere. ``directory`` is the replica's (``USER/bob``), empty for a blob
+    itself. ``filename`` lacks the suffix where the original dropped it (``is_stem``). ``digest`` is
+    what its bytes should have. ``is_member`` says that it is a file of a tree as well.
+    """
+
+    path: str
+    source: str | None
+    filename: str
+    is_stem: bool
+    directory: str
+    received: datetime
+    digest: Digest | None
+    is_member: bool = False
+
+
+class OldStore(Protocol):
+    """A store of the original program, which is only read."""
+
+    def names(self) -> Iterator[OldFile]:
+        """What has a replica's name, the oldest first."""
+        ...
+
+    def blobs(self) -> Iterator[OldFile]:
+        """Every blob; those that are archive files with a tree come first."""
+        ...
+
+    def strangers(self) -> Iterator[str]:
+        """Paths of what is neither."""
+        ...
+
+    def open(self, source: str) -> BinaryIO:
+        """A reader. The caller closes it. Raises `NotTakenOver`."""
+        ...
+
+
 class Survey(Protocol):
     """What lies in the place of blobs, whatever records and the index say of it."""
 
