@@ -80,7 +80,7 @@ class TestImport:
         assert (ended.told["uploads"], ended.told["refused"]) == (4, {})
         assert ended.told["strangers"] == []
         replicas = store.layout.replicas / "user/bob"
-        assert sorted(os.listdir(replicas)) == [
+        assert sorted(path.name for path in replicas.iterdir()) == [
             "build.20201122.0001.0",
             "build.latest",
             "results.20201121.1432.0.xml",
@@ -162,7 +162,7 @@ class TestImport:
     ) -> None:
         ended = store.call("import", str(original.root), REPLICATE_0="team/${TEAM}")
         assert ended.status == 0
-        assert os.listdir(store.layout.replicas) == []
+        assert list(store.layout.replicas.iterdir()) == []
         assert len(list(store.layout.archive.glob("2020/11/21/*"))) == 2
 
     def test_files_larger_than_clients_may_send_come_as_well(

@@ -36,9 +36,8 @@ def run(options: argparse.Namespace) -> int:
         if not mine:
             raise StorageUnavailable("Another import into this store is under way; wait for it.")
         _know_everything(store)
-        with progress(
-            "Taking over", sum(1 for _ in old.names()) + sum(1 for _ in old.blobs())
-        ) as advance:
+        length = sum(1 for every in (old.names(), old.blobs()) for _ in every)
+        with progress("Taking over", length) as advance:
             done = store.services.take_over.run(
                 old, dry_run=options.dry_run, on_file=lambda file, is_new: advance(1)
             )
