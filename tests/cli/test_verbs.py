@@ -38,6 +38,17 @@ def test_a_directory_that_holds_no_store_is_told_and_left_alone(
     assert not (tmp_path / "nothing").exists()
 
 
+def test_nobody_but_the_owner_of_the_store_may_call_a_verb(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.geteuid()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.geteuid", lambda: owner + 1)
+        ended = store.call("collect")
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert f"belongs to user {owner}" in ended.err
+
+
 def test_mistaken_settings_end_with_2(store: Store) -> None:
     ended = store.call("stats", DIGESTS="nonsense")
     assert (ended.status, ended.out) == (2, "")

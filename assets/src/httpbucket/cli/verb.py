@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from httpbucket.config import Settings
@@ -42,11 +43,26 @@ def opened(*, make: bool = False, **changes: Any) -> Iterator[OpenStore]:
             f"ARCHIVE_DIR {settings.archive_dir} holds no store; "
             "set ARCHIVE_DIR as the server has it."
         )
+    _check_owner(settings.archive_dir)
     stores = open_local(settings)
     try:
         yield OpenStore(settings, stores, build(settings, stores))
     finally:
         stores.index.close()
+
+
+def _check_owner(root: Path) -> None:
+    """What root would leave in ``private/``, a lock for one, the server could not open."""
+    try:
+        owner = (root / "private").stat().st_uid
+    except OSError:
+        # There is no store yet, or opening it says what is wrong.
+        return
+    if owner != os.geteuid():
+        raise UnusableStore(
+            f"ARCHIVE_DIR {root} belongs to user {owner}; call this as that user, who runs the "
+            "server (runuser -u)."
+        )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
