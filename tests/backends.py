@@ -14,6 +14,7 @@ from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryCapacity,
     MemoryIndex,
+    MemoryPendingTrees,
     MemoryRecords,
     MemoryReplicas,
     MemoryStaging,
@@ -57,6 +58,7 @@ def memory_stores(
         shelves=MemoryShelves(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
+        pending_trees=MemoryPendingTrees(),
         partials=MemoryPartialUploads(staging),
         repair=MemoryRepair(blobs),
         survey=MemorySurvey(blobs),

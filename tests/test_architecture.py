@@ -53,7 +53,7 @@ PURE = {
         "datetime",
     ),
     *("enum", "fnmatch", "functools", "hashlib", "itertools", "json", "math", "operator", "re"),
-    *("string", "typing", "unicodedata", "zlib", "posixpath"),
+    *("string", "struct", "typing", "unicodedata", "zlib", "posixpath"),
 }
 
 FORBIDDEN_NAMES = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
-from httpbucket.domain.errors import BucketError, StorageFull, StorageUnavailable
+from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
 from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.disk import Disk
@@ -338,3 +338,32 @@ def test_without_fsync_the_same_tree_comes_out(tmp_path: Path) -> None:
     upload(backend.stores, 1)
     assert_whole(backend.stores, layout)
     backend.stores.index.close()
+
+
+class TestReadingWhatWaits:
+    def test_what_waits_can_be_read_and_later_the_blob(self, backend: Backend) -> None:
+        stores = backend.stores
+        batch = stores.blobs.batch()
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
+        for _ in range(2):
+            for content in (SMALL, LARGE):
+                with batch.open(identity(content)) as reader:
+                    assert reader.read() == content
+            batch.keep()
+        batch.discard()
+
+    def test_what_it_says_of_news(self, backend: Backend) -> None:
+        stores = backend.stores
+        keep(stores, SMALL)
+        batch = stores.blobs.batch()
+        assert not batch.add_bytes(SMALL, identity(SMALL))
+        assert batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
+        assert not batch.add_bytes(LARGE, identity(LARGE))
+        batch.discard()
+
+    def test_what_it_has_not_is_not_found(self, backend: Backend) -> None:
+        batch = backend.stores.blobs.batch()
+        with pytest.raises(BlobNotFound):
+            batch.open(identity(SMALL))
+        batch.discard()

@@ -412,3 +412,14 @@ class TestTotals:
         with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):
             index.add(replace(record_of(ONE), tree=tree), manifest)
         assert index.totals() == Totals(0, 0, 0, 0)
+
+
+def test_many_blobs_are_described_at_once(index: Index) -> None:
+    contents = [b"%d" % number for number in range(40)]
+    for number, content in enumerate(contents):
+        index.add(record_of(descriptor(content), number=number), None)
+    asked = {identity(content).value for content in (*contents, b"unknown")}
+    assert index.describe_many(asked) == {
+        identity(content).value: descriptor(content) for content in contents
+    }
+    assert index.describe_many(set()) == {}

@@ -162,7 +162,7 @@ class TestUndo:
         receipt = upload(client)
         assert client.head(undo_path(receipt)).status_code == 200
         page = client.get(undo_path(receipt))
-        assert "a.xml" in page.text
+        assert "<strong>a.xml</strong>, 12 B" in page.text
         assert (page.headers["Cache-Control"], page.mimetype) == ("no-store", "text/html")
         assert client.get(f"/uploads/{receipt['upload']['id']}").status_code == 200
 

@@ -67,7 +67,7 @@ class Settings:
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
     lease_seconds: int
-    # How long an upload in pieces waits for its next one.
+    # How long an upload in pieces waits for its next one, and a tree for its files.
     partial_seconds: int
     # How much of the disk a scrub may take.
     scrub_bytes_per_second: int

@@ -200,9 +200,33 @@ class InvalidSettings(BucketError):
 
 
 class SeveralFiles(BucketError):
-    """One request brings more files than one."""
+    """One request brings more files than are made uploads of their own at once."""
 
     problem = "several-files"
+
+
+class UnsafePath(BucketError):
+    """A file's path points out of its tree, or deceives those who read it."""
+
+    problem = "unsafe-path"
+
+
+class PendingTreeNotFound(BucketError):
+    """No tree with this id waits for its files."""
+
+    problem = "tree-not-found"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"No tree {text[:80]!r} waits for files; it may have expired (PARTIAL_SECONDS). "
+            "Send the list of its digests to POST /tree again."
+        )
+
+
+class TooManyPendingTrees(BucketError):
+    """More trees wait for their files than this store remembers."""
+
+    problem = "too-many-pending-trees"
 
 
 class MalformedBody(BucketError):

@@ -105,6 +105,7 @@ class Housekeeping:
     def _give_up(self) -> bool:
         if forgotten := self._services.resume.expire(self._now()):
             logger.info("Removed %d unfinished uploads past their time.", forgotten)
+        self._stores.pending_trees.sweep(self._now())
         return True
 
     def _expire(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from httpbucket.content.media_type import HEAD_BYTES
@@ -37,6 +38,10 @@ class KeptContent:
         with self.open() as reader:
             hasher = hashed(reader, self._digests)
         return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type_of(self.head))
+
+    def known_as(self, media_type: str) -> Descriptor:
+        """The same, without looking for its media type."""
+        return replace(self.describe(lambda _: media_type), media_type=media_type)
 
     def open(self) -> BinaryIO:
         """A reader of the blob."""

@@ -13,7 +13,9 @@ from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
 from httpbucket.services.mark import Mark
+from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
+from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
@@ -32,6 +34,8 @@ class Services:
 
     ingest: Ingest
     resume: Resume
+    offer_tree: OfferTree
+    members: ReceiveMembers
     lookup: Lookup
     ask: Ask
     # The same, for who must not wait: raises where that would.

@@ -126,7 +126,7 @@ class Unpack:
             filename=uploaded.name,
             act=Act(self._staging, self._digests),
             holds=ExitStack(),
-            check=lambda: _check(is_gone),
+            check=lambda: check_client(is_gone),
             budget=Budget(self._limits, source_size=uploaded.blob.size),
             unpacked=Unpacked(),
             anew=anew,
@@ -192,7 +192,7 @@ class Unpack:
     ) -> tuple[_Source, tuple[Finding, ...]]:
         findings = Findings()
         target = task.act.new_file()
-        with self._place(task.check), source.open() as reader:
+        with self.place(task.check), source.open() as reader:
             for piece in decompress(reader, kind, budget=task.budget, findings=findings):
                 task.check()
                 target.write(piece)
@@ -232,13 +232,13 @@ class Unpack:
         unpacked.findings += findings
 
     def _build(self, source: _Source, kind: ArchiveKind, task: _Task) -> BuiltTree:
-        with self._place(task.check), source.open() as reader:
+        with self.place(task.check), source.open() as reader:
             builder = TreeBuilder(self._blobs, task.act, self._digests, task.check)
             return builder.build(reader, kind, source.blob.sha256, task.budget)
 
     @contextmanager
-    def _place(self, check: Callable[[], None]) -> Iterator[None]:
-        """Wait for one of the places, as long as the client does."""
+    def place(self, check: Callable[[], None]) -> Iterator[None]:
+        """Wait for one of the places, as long as the client does; ``check`` raises then."""
         while not self._places.acquire(timeout=_LOOK_SECONDS):
             check()
         try:
@@ -247,6 +247,7 @@ class Unpack:
             self._places.release()
 
 
-def _check(is_gone: Callable[[], bool]) -> None:
+def check_client(is_gone: Callable[[], bool]) -> None:
+    """Raise `ClientGone` when the client has stopped waiting."""
     if is_gone():
         raise ClientGone("The client closed the connection; nothing was kept.")

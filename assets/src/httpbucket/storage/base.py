@@ -21,6 +21,7 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
 from httpbucket.domain.partial import PartialId, PartialUpload
+from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
@@ -73,12 +74,22 @@ class BlobBatch(Protocol):
     from the moment that a content is taken until then, nobody frees the blob.
     """
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
-        """Take a small content whose SHA-256 is ``digest``, as the caller promises."""
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        """Take a small content whose SHA-256 is ``digest``, as the caller promises.
+
+        False when it was a blob, or in this batch, already.
+        """
         ...
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        """Take a staged file, as `BlobStore.keep` does. It is used up."""
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        """Take a staged file, as `BlobStore.keep` does. It is used up. False as of `add_bytes`."""
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of a content that was taken, or is a blob. The caller closes it.
+
+        Raises `BlobNotFound`.
+        """
         ...
 
     def forget(self, digest: Digest) -> None:
@@ -86,7 +97,7 @@ class BlobBatch(Protocol):
         ...
 
     def keep(self) -> None:
-        """When this returns, every content is a blob that survives power loss."""
+        """When this returns, every content is a blob that survives power loss. May be repeated."""
         ...
 
     def discard(self) -> None:
@@ -546,6 +557,28 @@ class Shelves(Protocol):
         ...
 
 
+class PendingTrees(Protocol):
+    """Trees that wait for some of their files: known to every process, until they expire."""
+
+    def save(self, pending: PendingTree) -> None:
+        """Remember it, in place of what was remembered of that id, whole or not at all.
+
+        Raises `TooManyPendingTrees` for a new one where very many wait.
+        """
+        ...
+
+    def hold(self, id: str) -> AbstractContextManager[PendingTree]:
+        """What is remembered of the id; others who hold it wait. It may be saved meanwhile.
+
+        Raises `PendingTreeNotFound`.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Forget those that expired before ``now``; how many those were."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """What a store may grow into: bytes, and names (inodes) where the backend counts them.
@@ -685,6 +718,10 @@ class Index(Protocol):
 
     def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
         """The uploads since then that came with this ``Idempotency-Key``, the oldest first."""
+        ...
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        """What is known of those blobs (SHA-256, raw) that some upload names."""
         ...
 
     def describe(self, blob: Digest) -> KnownBlob | None:

@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import EMPTY, Digest
-from httpbucket.domain.errors import BlobNotFound, UploadNotFound
+from httpbucket.domain.errors import BlobNotFound, PendingTreeNotFound, UploadNotFound
+from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import (
@@ -75,13 +76,21 @@ class MemoryBlobBatch:
         self._waiting: dict[Digest, bytes] = {}
         self._pins = ExitStack()
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        is_new = self._store.size(digest) is None and digest not in self._waiting
         self._waiting[digest] = content
         self._pins.enter_context(self._store.pinned(digest))
+        return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        self.add_bytes(_content_of(staged), digest)
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        is_new = self.add_bytes(_content_of(staged), digest)
         staged.discard()
+        return is_new
+
+    def open(self, digest: Digest) -> BinaryIO:
+        if digest in self._waiting:
+            return io.BytesIO(self._waiting[digest])
+        return self._store.open(digest)
 
     def forget(self, digest: Digest) -> None:
         self._waiting.pop(digest, None)
@@ -135,10 +144,7 @@ class MemoryBlobStore:
             self._pins[digest] -= 1
 
     def open(self, digest: Digest) -> BinaryIO:
-        try:
-            return io.BytesIO(self._blobs[digest])
-        except KeyError:
-            raise BlobNotFound(f"No blob {digest} is kept.") from None
+        return _reader((self._blobs,), digest)
 
     def size(self, digest: Digest) -> int | None:
         content = self._blobs.get(digest)
@@ -171,6 +177,13 @@ class MemoryBlobStore:
     def take_out(self, digest: Digest) -> bytes | None:
         """The content, which is not kept any more; None when it was not."""
         return self._blobs.pop(digest, None)
+
+
+def _reader(places: Iterable[Mapping[Digest, bytes]], digest: Digest) -> BinaryIO:
+    for contents in places:
+        if digest in contents:
+            return io.BytesIO(contents[digest])
+    raise BlobNotFound(f"No blob {digest} is kept.")
 
 
 def _content_of(staged: StagedFile) -> bytes:
@@ -267,6 +280,31 @@ class MemoryReplicas:
 
     def finish(self) -> int:
         return 0
+
+
+class MemoryPendingTrees:
+    """Pending trees in a dictionary, as the lines that a disk would hold."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, list[bytes]] = {}
+        self._lock = threading.RLock()
+
+    def save(self, pending: PendingTree) -> None:
+        self._trees[pending.id] = list(pending.to_lines())
+
+    @contextmanager
+    def hold(self, id: str) -> Iterator[PendingTree]:
+        with self._lock:
+            if checked_id(id) not in self._trees:
+                raise PendingTreeNotFound(id)
+            yield PendingTree.from_lines(self._trees[id])
+
+    def sweep(self, now: datetime) -> int:
+        trees = [PendingTree.from_lines(lines) for lines in self._trees.values()]
+        expired = [tree.id for tree in trees if tree.expires < now]
+        for id in expired:
+            del self._trees[id]
+        return len(expired)
 
 
 class MemoryCapacity:
@@ -434,6 +472,10 @@ class MemoryIndex:
             for upload, known in uploads
             if known.idempotency_key == key and str(upload) >= first
         )
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        known = ((value, self._known.get(Digest.of("sha256", value))) for value in blobs)
+        return {value: one.blob for value, one in known if one}
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
@@ -17,7 +18,7 @@ from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import packed, unpacked
 from httpbucket.storage.sqlite_leases import SqliteLeases
-from httpbucket.storage.sqlite_many import find_many
+from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import candidates, chosen
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
@@ -131,16 +132,16 @@ class SqliteIndex:
         rows = self.database.rows(question, as_text(key), UploadFilter(since=since).first_id)
         return tuple(UploadId(upload) for (upload,) in rows)
 
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        question = f"SELECT {_DESCRIPTION} FROM blob WHERE sha256 IN ({{}})"
+        with self.database.reading() as connection:
+            rows = rows_of_many(connection, question, blobs)
+        return {row[0]: _described(row) for row in rows}
+
     def describe(self, blob: Digest) -> KnownBlob | None:
-        rows = self.database.rows(
-            "SELECT size, crc32, media_type, algorithms, digests, filename FROM blob"
-            " WHERE sha256 = ?",
-            blob.value,
-        )
-        for size, crc32, media_type, algorithms, digests, filename in rows:
-            every = {one.algorithm: one.hex for one in unpacked(algorithms, digests)}
-            every["sha256"] = blob.hex
-            return KnownBlob(Descriptor(every, size, crc32, media_type), filename)
+        question = f"SELECT {_DESCRIPTION}, filename FROM blob WHERE sha256 = ?"
+        for *row, filename in self.database.rows(question, blob.value):
+            return KnownBlob(_described(row), filename)
         return None
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
@@ -235,6 +236,16 @@ def _add_digests_that_are_new(
     connection.execute(
         "UPDATE blob SET algorithms = ?, digests = ? WHERE sha256 = ?", (*packed(every), identity)
     )
+
+
+_DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
+
+
+def _described(row: Sequence[Any]) -> Descriptor:
+    sha256, size, crc32, media_type, algorithms, digests = row
+    every = {one.algorithm: one.hex for one in unpacked(algorithms, digests)}
+    every["sha256"] = sha256.hex()
+    return Descriptor(every, size, crc32, media_type)
 
 
 def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manifest) -> None:

@@ -20,6 +20,7 @@ from httpbucket.web import (
     search,
     server,
     shelves,
+    trees,
     tus,
     uploads,
     ways_in,
@@ -45,6 +46,7 @@ class BucketApp(Flask):
 def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
+    app.config["MAX_FORM_PARTS"] = settings.unpack_max_members
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
@@ -79,6 +81,7 @@ def _blueprints(
     yield search.blueprint(search=services.searching, present=present)
     receipts = Receipts(present, services.undo, addresses)
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
+    yield trees.blueprint(services=services, receipts=receipts)
     yield tus.blueprint(resume=services.resume, present=present)
     yield deletions.blueprint(
         delete=services.delete, mark=services.mark, undo=services.undo, present=present

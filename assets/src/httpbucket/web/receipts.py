@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -28,18 +29,21 @@ class Receipts:
     undo: Undo
     addresses: Addresses
 
-    def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
-        """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
-        form = AnswerForm.wished(asked)
+    def answer(self, asked: BucketRequest, *receipts: Receipt) -> Response:
+        """200 and the receipt; of several files that of the first, and all of them in ``uploads``.
+
+        A browser without JavaScript is sent on to the upload's page, or to the newest uploads.
+        """
+        form, first = AnswerForm.wished(asked), receipts[0].record
         if form is AnswerForm.URL:
-            answer = _text(f"{self._address(asked, receipt.record)}\n")
+            answer = _text("".join(f"{self._address(asked, one.record)}\n" for one in receipts))
         elif form is AnswerForm.ENV:
-            answer = _text(self._variables(asked, receipt.record), "text/x-env")
+            answer = _text(self._variables(asked, first), "text/x-env")
         elif asked.prefers_html and "format" not in asked.args:
-            page = url_for("uploads.show", upload=str(receipt.record.id))
-            answer = Response(status=303, headers={"Location": page})
+            answer = Response(status=303, headers={"Location": _page_for(receipts)})
         else:
-            answer = jsonify(self._receipt(asked, receipt))
+            shown = [self._receipt(asked, one) for one in receipts]
+            answer = jsonify(shown[0] | ({"uploads": shown} if len(shown) > 1 else {}))
         answer.vary.add("Accept")
         return answer
 
@@ -62,6 +66,12 @@ class Receipts:
             "BUCKET_PAGE": page_of(asked, str(record.id)),
         }
         return "".join(f"{name}={plain(value)}\n" for name, value in values.items())
+
+
+def _page_for(receipts: Sequence[Receipt]) -> str:
+    if len(receipts) > 1:
+        return url_for("search.uploads")
+    return url_for("uploads.show", upload=str(receipts[0].record.id))
 
 
 def plain(text: str) -> str:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.storage.base import StagedFile
@@ -34,22 +35,34 @@ class LocalBlobBatch:
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
         self._waiting: dict[str, int] = {}
         self._known: set[str] = set()
+        self._is_kept = False
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
         with told_as_refusals():
-            if self._is_new(digest, len(content)):
+            is_new = self._is_new(digest, len(content))
+            if is_new:
                 self._share.take(max(len(content), _LEAST_ROOM))
                 self._disk.write_new(self._path(digest), content, BLOB_MODE, sync=False)
                 self._waiting[digest.hex] = len(content)
+        return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
         with told_as_refusals():
-            if self._is_new(digest, staged.size):
+            is_new = self._is_new(digest, staged.size)
+            if is_new:
                 staged.make_readable()
                 staged.link(Path(self._path(digest)))
                 self._waiting[digest.hex] = staged.size
         staged.discard()
+        return is_new
+
+    def open(self, digest: Digest) -> BinaryIO:
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                return Path(self._path(digest)).open("rb")
+        except FileNotFoundError:
+            return self._names.open(digest)
 
     def forget(self, digest: Digest) -> None:
         if self._waiting.pop(digest.hex, None) is not None:
@@ -57,11 +70,14 @@ class LocalBlobBatch:
                 Path(self._path(digest)).unlink()
 
     def keep(self) -> None:
+        if self._is_kept:
+            return
         with told_as_refusals():
             self._disk.sync_everything(self._directory)
             for name, size in self._waiting.items():
                 self._take(sha256(name), size)
             self._disk.sync_everything(self._directory)
+        self._is_kept = True
         # What is on the disk now is counted there.
         self._share.release()
 

@@ -13,9 +13,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest
-from httpbucket.storage.local.disk import Disk
+from httpbucket.domain.errors import BlobNotFound
+from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, Layout
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,14 @@ class BlobNames:
     def __init__(self, layout: Layout, disk: Disk) -> None:
         self._layout = layout
         self._disk = disk
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """As `BlobStore.open`."""
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                return self._layout.blob(digest).open("rb")
+        except FileNotFoundError:
+            raise BlobNotFound(f"No blob {digest} is kept.") from None
 
     def size(self, digest: Digest) -> int | None:
         """The size of what bears the name."""

@@ -51,18 +51,14 @@ class LocalBlobStore:
         with told_as_refusals():
             is_kept = self._names.pin(digest, pin)
         if not is_kept:
-            raise _not_found(digest)
+            raise BlobNotFound(f"No blob {digest} is kept.")
         try:
             yield
         finally:
             pin.unlink(missing_ok=True)
 
     def open(self, digest: Digest) -> BinaryIO:
-        try:
-            with told_as_refusals(but=FileNotFoundError):
-                return self._layout.blob(digest).open("rb")
-        except FileNotFoundError:
-            raise _not_found(digest) from None
+        return self._names.open(digest)
 
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
@@ -136,10 +132,6 @@ class LocalBlobStore:
         staged.seal()
         staged.name(self._staging.pin_path(digest))
         return self._names.take(digest, staged.size, staged.link, sync=True)
-
-
-def _not_found(digest: Digest) -> BlobNotFound:
-    return BlobNotFound(f"No blob {digest} is kept.")
 
 
 def _directories(parent: Path, begun: str, start: str) -> Iterator[Path]:

@@ -16,6 +16,7 @@
         ├── staging/<process>/             what is on its way in; locked while the process lives
         ├── trash/                         what is being freed or deleted
         ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
+        ├── partial/tree/<id>/             a tree of which some files are to come: its list
         ├── redo/  locks/  notes/  quarantine/
         ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
@@ -85,6 +86,10 @@ class Layout:
     @property
     def notes(self) -> Path:
         return self.private / "notes"
+
+    @property
+    def partial(self) -> Path:
+        return self.private / "partial"
 
     @property
     def partial_uploads(self) -> Path:
