@@ -171,3 +171,11 @@ class TestLimits:
     def test_another_site_is_refused(self, site: Site) -> None:
         response = site.client.put("/upload/x", data=b"x", headers={"Origin": "http://evil"})
         refused(site, response, 403, "cross-site")
+
+
+@pytest.mark.parametrize("said", ["bytes 5-9/10", "bytes 0-9/100", "bytes */10"])
+def test_a_part_of_a_file_is_not_taken_for_the_whole(site: Site, said: str) -> None:
+    answer = site.client.put("/upload/ten.txt", data=b"56789", headers={"Content-Range": said})
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["problem"]) == (400, "partial-body")
+    assert list(site.stores.records.ids()) == []

@@ -146,3 +146,10 @@ def test_a_malformed_digest_is_refused_before_the_body_is_read(site: Site) -> No
         headers={"Content-MD5": "!"},
     )
     refused(site, response, 400, "invalid-digest")
+
+
+@pytest.mark.parametrize("name", ["X-Checksum-Sha256", "Content-MD5", "Repr-Digest", "Digest"])
+def test_a_digest_that_a_script_left_empty_is_refused(site: Site, name: str) -> None:
+    answer = site.client.put("/upload/a.txt", data=CONTENT, headers={name: " "})
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["problem"]) == (400, "invalid-digest")

@@ -235,6 +235,12 @@ class MalformedBody(BucketError):
     problem = "malformed-body"
 
 
+class PartialBody(BucketError):
+    """The body is announced as a part of a file."""
+
+    problem = "partial-body"
+
+
 class IncompleteBody(BucketError):
     """The client stopped sending before the end of what it announced."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import logging
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -10,6 +13,7 @@ from urllib.parse import quote, urlencode
 from flask import Response, jsonify, stream_template
 from werkzeug.exceptions import BadRequest
 
+from httpbucket.domain.errors import BucketError
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.entrance import REPORT_NAME
@@ -21,6 +25,8 @@ from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
 from httpbucket.web.disposition import name_it
 from httpbucket.web.listing import MOST_SORTED, Order, listed_name, listing
+
+logger = logging.getLogger(__name__)
 
 #: Entries of a JSON page, unless the client says how many.
 USUAL_LIMIT = 1000
@@ -101,12 +107,13 @@ class Directories:
         response = Response(mimetype="application/zip")
         selection = select(Representation(layout.size, layout.identity), response)
         if selection.stop > selection.start:
-            response.response = self._pack.read(layout, selection.start, selection.stop)
+            pieces = self._pack.read(layout, selection.start, selection.stop)
+            response.response = breaking_off(pieces)
         name_it(response, "attachment", f"{directory.path.name}.zip")
         return response
 
     def _tar(self, directory: Shown) -> Response:
-        pieces = _started(self._pack.tar(directory))
+        pieces = breaking_off(_started(self._pack.tar(directory)))
         response = Response(pieces, mimetype="application/x-tar")
         name_it(response, "attachment", f"{directory.path.name}.tar")
         return response
@@ -152,6 +159,18 @@ def _started(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """The same, but begun: what is refused at the start is refused before the answer begins."""
     rest = iter(pieces)
     return itertools.chain(list(itertools.islice(rest, 1)), rest)
+
+
+def breaking_off(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same; where the answer cannot go on, the connection ends, so that the client sees it.
+
+    A file may be deleted while it is being packed, which is nobody's fault.
+    """
+    try:
+        yield from pieces
+    except BucketError as error:
+        logger.warning("A download broke off: %s", error)
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
 
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

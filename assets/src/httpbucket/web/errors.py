@@ -39,6 +39,7 @@ STATUSES: dict[type[errors.BucketError], int] = {
     errors.MalformedChecksums: HTTPStatus.BAD_REQUEST,
     errors.TooManyChecksums: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.IncompleteBody: HTTPStatus.BAD_REQUEST,
+    errors.PartialBody: HTTPStatus.BAD_REQUEST,
     errors.ClientGone: HTTPStatus.BAD_REQUEST,
     unpacking.InvalidWish: HTTPStatus.BAD_REQUEST,
     unpacking.CannotUnpack: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -9,7 +9,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import PathConverter
 
 from httpbucket.domain.digest import Digest, read_question
-from httpbucket.domain.errors import EmptyFilename, InvalidDigest, MissingFile
+from httpbucket.domain.errors import EmptyFilename, InvalidDigest, MissingFile, PartialBody
 from httpbucket.domain.sent_digest import checksum, distinct
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload_path import UploadPath
@@ -59,6 +59,9 @@ def raw_offer(
     Raises `EmptyFilename`, `MissingFile`, `InvalidPath`, and as `kept_offer`.
     """
     asked.is_raw = True
+    if "Content-Range" in asked.headers:
+        # RFC 9110, 14.5: a part must not be taken for the whole.
+        raise PartialBody("Content-Range: a part of a file is not kept; /tus/ takes pieces.")
     path = _path(asked, name)
     if _is_without_bytes(asked):
         with kept_offer(asked, ingest, path, preferred=preferred) as offer:

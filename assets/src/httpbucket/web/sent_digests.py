@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request
 
 from httpbucket.domain import sent_digest
 from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import InvalidDigest
 from httpbucket.domain.sent_digest import Digests
 
 Parser = Callable[[str], Digests]
@@ -60,7 +61,11 @@ def digests_of_part(headers: Headers) -> Digests:
 
 
 def _read(table: dict[str, Parser], headers: Headers) -> list[Digests]:
-    return [parse(headers[name]) for name, parse in table.items() if headers.get(name)]
+    for name in table:
+        if not headers.get(name, "-").strip():
+            # A shell variable that was not set, say: what was to be checked must be checked.
+            raise InvalidDigest(f"{name} is empty; expected a digest.")
+    return [parse(headers[name]) for name, parse in table.items() if name in headers]
 
 
 class CheckedStream:
