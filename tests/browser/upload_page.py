@@ -94,7 +94,6 @@ class UploadPage:
 
     def lose_answer_to_last_piece(self) -> None:
         """Let the server have the last piece of an upload, and the page no answer to it."""
-
         lost: list[int] = []
 
         def lose(route: Route) -> None:

@@ -180,7 +180,8 @@ class Row {
       storing: () => this.wait(),
       waiting: (sent, goOn, why) => {
         this.now = goOn;
-        this.progress.value = sent / size;
+        // More may have come than was acknowledged, so that the bar stays where it is.
+        if (!this.progress.hasAttribute("value")) this.progress.value = sent / size;
         this.enter("waiting", { pace: why });
       },
     };
