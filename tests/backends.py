@@ -63,6 +63,7 @@ def memory_stores(
         index=index or MemoryIndex(),
         capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),
+        secret=b"a secret of tests",
         in_turn=MemoryTurns(),
     )
 

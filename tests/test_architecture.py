@@ -31,6 +31,7 @@ ARROWS = {
 AT_HOME = {
     "flask": {"web"},
     "werkzeug": {"web"},
+    "itsdangerous": {"services"},
     "jinja2": {"web"},
     "gunicorn": {"server"},
     "magic": {"content"},

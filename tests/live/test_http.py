@@ -47,7 +47,9 @@ def wire(server: LiveServer) -> Iterator[Wire]:
 @pytest.fixture(scope="module")
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     directory = tmp_path_factory.mktemp("impatient")
-    with LiveServer(directory, BODY_IDLE_SECONDS="1", MAX_CONTENT_LENGTH="4mb") as server:
+    with LiveServer(
+        directory, BODY_IDLE_SECONDS="1", BODY_MIN_RATE="10", MAX_CONTENT_LENGTH="4mb"
+    ) as server:
         yield server
 
 

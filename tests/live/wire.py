@@ -74,6 +74,13 @@ class Wire:
         """One line, without its end."""
         return self._incoming.readline().rstrip(b"\r\n")
 
+    def receive_rest(self) -> bytes:
+        """All that comes until the peer closes."""
+        try:
+            return self._incoming.read()
+        except ConnectionResetError:
+            return b""
+
     def is_closed_by_peer(self) -> bool:
         """Wait for the peer to close; False when it sends something."""
         try:

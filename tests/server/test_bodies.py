@@ -19,6 +19,7 @@ from gunicorn.http.errors import (
 from httpbucket.domain.errors import BucketError, IncompleteBody, MalformedBody, SlowBody
 from httpbucket.server import bodies
 from httpbucket.server.bodies import DRAIN_BYTES, Body, HonestBodies
+from httpbucket.server.places import Places
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -153,6 +154,37 @@ class TestEndingEarly:
         assert body.read(10) == b""
 
 
+class TestTelling:
+    """Whoever lends the connection learns once whether the body was read to its end."""
+
+    def test_a_whole_body(self) -> None:
+        told: list[bool] = []
+        body = Body(io.BytesIO(CONTENT), len(CONTENT), on_end=told.append)
+        body.read()
+        body.read()
+        assert told == [True]
+
+    @pytest.mark.parametrize("length", [5, None])
+    def test_a_body_that_breaks(self, length: int | None) -> None:
+        told: list[bool] = []
+        body = Body(Breaking(b"", TimeoutError()), length, on_end=told.append)
+        with pytest.raises(SlowBody):
+            body.read()
+        assert told == [False]
+
+    def test_a_body_that_is_short(self) -> None:
+        told: list[bool] = []
+        with pytest.raises(IncompleteBody):
+            Body(io.BytesIO(b"1"), 5, on_end=told.append).read()
+        assert told == [False]
+
+    @pytest.mark.parametrize(("size", "is_whole"), [(5, True), (DRAIN_BYTES + 1, False)])
+    def test_a_body_that_is_drained(self, size: int, is_whole: bool) -> None:
+        told: list[bool] = []
+        Body(io.BytesIO(bytes(size)), size, on_end=told.append).drain(None)
+        assert told == [is_whole]
+
+
 class TestDraining:
     def test_what_is_left_is_read_and_forgotten(self) -> None:
         source = Dripping(CONTENT)
@@ -164,7 +196,7 @@ class TestDraining:
         body = Body(source, DRAIN_BYTES * 2)
         body.drain(None)
         assert source.tell() == DRAIN_BYTES
-        assert not body.is_finished
+        assert body.has_failed
 
     def test_it_ends_after_so_many_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = iter([100.0, 100.5, 101.9, 102.0])
@@ -212,7 +244,8 @@ def call(
     def start_response(*args: object) -> Callable[[bytes], object]:
         return lambda piece: None
 
-    return HonestBodies(app, idle_seconds=60)({"wsgi.input": source, **environ}, start_response)
+    bodies = HonestBodies(app, idle_seconds=60, least_rate=1024, places=Places(1))
+    return bodies({"wsgi.input": source, **environ}, start_response)
 
 
 class TestApplications:

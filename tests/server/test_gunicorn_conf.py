@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 import pytest
 
-from httpbucket.server import gunicorn_conf
+from httpbucket.server import gunicorn_conf, tested_gunicorn
 
 ENDING = (signal.SIGINT, signal.SIGQUIT)
 
@@ -38,3 +39,15 @@ def test_every_signal_that_ends_a_worker_lets_its_requests_end() -> None:
     for number in ENDING:
         signal.raise_signal(number)
     assert worker.asked == len(ENDING)
+
+
+def test_an_untested_gunicorn_is_told_once_a_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = SimpleNamespace(log=logging.getLogger("worker"))
+    gunicorn_conf._tell_of_untested_gunicorn(worker)
+    assert caplog.messages == []
+    monkeypatch.setattr(tested_gunicorn, "TESTED_VERSIONS", frozenset({"1.0"}))
+    gunicorn_conf._tell_of_untested_gunicorn(worker)
+    (message,) = caplog.messages
+    assert "was not tested" in message

@@ -167,7 +167,7 @@ def test_no_answer_but_the_configuration_shows_a_path_of_the_server(
         assert "/site-packages" not in shown
 
 
-def test_every_route_answers_get_head_and_options(site: Site) -> None:
+def test_every_route_that_shows_something_answers_get_head_and_options(site: Site) -> None:
     receipt = upload(site.client, b"content").get_json()
     values: dict[str, Any] = {
         "upload": receipt["upload"]["id"],
@@ -175,6 +175,7 @@ def test_every_route_answers_get_head_and_options(site: Site) -> None:
         "first": receipt["upload"]["digests"]["sha256"][:2],
         "second": receipt["upload"]["digests"]["sha256"][2:4],
         "filename": "style.css",
+        "token": receipt["undo"].rpartition("/")[2],
         # A directory of the archive; nothing below /replica/ is called so.
         "path": "2026/",
         "tree": pending_tree(site),
@@ -201,7 +202,7 @@ def pending_tree(site: Site) -> str:
 
 
 def every_path(app: Flask, values: dict[str, Any]) -> list[str]:
-    """A path of each route."""
+    """A path of each route that takes GET."""
     with app.test_request_context():
         return [
             app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments})

@@ -37,7 +37,7 @@ class TestReceipts:
         blob = descriptor(b"<a/>")
         receipt = response.get_json()
         upload_id = receipt["upload"]["id"]
-        log = receipt.pop("log")
+        log, undo = receipt.pop("log"), receipt.pop("undo")
         hexadecimal = blob.sha256.hex
         assert response.status_code == 200
         assert receipt == {
@@ -59,14 +59,17 @@ class TestReceipts:
                 "media_type": "text/plain",
                 "digests": blob.digests,
                 "expires": None,
+                "keep": False,
                 "replicas": [],
                 "findings": [],
                 "page": f"http://localhost/uploads/{upload_id}",
             },
         }
+        assert undo.startswith("http://localhost/undo/")
         assert log
         assert all(isinstance(line, str) for line in log)
-        assert list(response.get_json()) == ["checksum", "path", "code", "status", "upload", "log"]
+        keys = ["checksum", "path", "code", "status", "upload", "log", "undo"]
+        assert list(response.get_json()) == keys
 
     def test_paths_are_absolute_where_the_archive_is_shown_elsewhere(
         self, make_site: MakeSite
@@ -149,7 +152,7 @@ class TestBrowsers:
     def test_the_upload_is_shown_again_as_json(self, client: FlaskClient) -> None:
         receipt = upload(client, b"content").get_json()
         shown = client.get(f"/uploads/{receipt['upload']['id']}").get_json()
-        del receipt["log"]
+        del receipt["log"], receipt["undo"]
         assert shown == receipt
 
 

@@ -62,6 +62,36 @@ class NameNotFound(BucketError):
         super().__init__(f"There is nothing named {shown[:200]!r}.")
 
 
+class NotDeletable(BucketError):
+    """What the path names can only go with something larger."""
+
+    problem = "not-deletable"
+
+
+class KeptUpload(BucketError):
+    """The upload is marked to be kept."""
+
+    problem = "kept-upload"
+
+
+class NotAllowed(BucketError):
+    """The client may not do this here; the sentence says which setting opens it."""
+
+    problem = "not-allowed"
+
+
+class InvalidUndo(BucketError):
+    """The address to undo an upload is not one that this server gave, or its time is over."""
+
+    problem = "invalid-undo"
+
+
+class InvalidRetention(BucketError):
+    """What a client says of how long to keep its upload is no number of days, or too many."""
+
+    problem = "invalid-retention"
+
+
 class TooManyFiles(BucketError):
     """A directory holds more files than one zip can list in memory."""
 
@@ -212,7 +242,7 @@ class ClientGone(BucketError):
 
 
 class SlowBody(BucketError):
-    """The client sent nothing for too long."""
+    """The client sent too little for too long."""
 
     problem = "slow-body"
 

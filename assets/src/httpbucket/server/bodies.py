@@ -15,8 +15,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gunicorn.http.errors import NoMoreData, ParseException
+from gunicorn.http.wsgi import Response
 
 from httpbucket.domain.errors import IncompleteBody, MalformedBody, SlowBody
+from httpbucket.server.gunicorn_input import PacedInput, can_be_paced
+from httpbucket.server.incoming import Incoming, Patience
+from httpbucket.server.places import Places
 from httpbucket.web.request import CLIENT_GONE, HANG_UP
 
 if TYPE_CHECKING:
@@ -34,11 +38,20 @@ class Body:
     Raises `IncompleteBody`, `MalformedBody` or `SlowBody` from every read.
     """
 
-    def __init__(self, source: BinaryIO, length: int | None) -> None:
+    def __init__(
+        self,
+        source: BinaryIO,
+        length: int | None,
+        *,
+        on_end: Callable[[bool], None] = lambda is_whole: None,
+    ) -> None:
+        """``on_end`` is told once whether all of it was read."""
         self._source = source
         self._length = length
         self._received = 0
         self._ended = length == 0
+        self._on_end = on_end
+        self.has_failed = False
 
     @property
     def is_finished(self) -> bool:
@@ -58,8 +71,13 @@ class Body:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
-    def drain(self, connection: socket.socket | None) -> None:
-        """Read and forget what is left, within bounds."""
+    def drain(self, connection: socket.socket | Incoming | None) -> None:
+        """Read and forget what is left, within bounds; then it cannot be read any more."""
+        self._drain(connection)
+        if not self._ended:
+            self._end(is_whole=False)
+
+    def _drain(self, connection: socket.socket | Incoming | None) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
         end = self._received + DRAIN_BYTES
         with suppress(IncompleteBody, MalformedBody, SlowBody):
@@ -78,11 +96,12 @@ class Body:
             with _told_as_refusals():
                 piece = read(size)
         except BaseException:
-            self._ended = True
+            self._end(is_whole=False)
             raise
         self._received += len(piece)
-        self._ended = not piece or self._received == self._length
-        if self._ended and self._length is not None and self._received < self._length:
+        if not piece or self._received == self._length:
+            self._end(is_whole=self._length in {None, self._received})
+        if self.has_failed:
             raise IncompleteBody(
                 f"The body ended after {self._received} of {self._length} bytes; "
                 "nothing was kept, send it again.",
@@ -91,32 +110,69 @@ class Body:
             )
         return piece
 
+    def _end(self, *, is_whole: bool) -> None:
+        self._ended = True
+        self.has_failed = not is_whole
+        self._on_end(is_whole)
+
 
 class HonestBodies:
-    """A WSGI application in front of ``app``, to run under gunicorn."""
+    """A WSGI application in front of ``app``, to run under gunicorn.
 
-    def __init__(self, app: WSGIApplication, *, idle_seconds: int) -> None:
+    A client may fall behind ``least_rate`` bytes a second by ``idle_seconds``. ``places`` are those
+    of the requests at work. ``straight`` lets bodies be read past gunicorn's buffers.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        idle_seconds: int,
+        least_rate: int,
+        places: Places,
+        straight: bool = True,
+    ) -> None:
         self._app = app
         self._idle_seconds = idle_seconds
+        self._least_rate = least_rate
+        self._places = places
+        self._straight = straight
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = Body(environ["wsgi.input"], _length(environ))
         connection = environ.get("gunicorn.socket")
         if connection is not None:
             # Holds for the answer as well: who reads nothing for so long is let go.
             connection.settimeout(self._idle_seconds)
+        body, patient = self._body(environ, connection)
+        environ["wsgi.input"] = body
+        if connection is not None:
             environ[CLIENT_GONE] = lambda: body.is_finished and _is_closed(connection)
             environ[HANG_UP] = lambda: _hang_up(connection)
-        environ["wsgi.input"] = body
         answer = self._app(environ, start_response)
-        return answer if body.is_finished else _Draining(answer, body, connection)
+        if body.has_failed:
+            _say_that_it_closes(start_response)
+        return answer if body.is_finished else _Draining(answer, body, patient)
+
+    def _body(
+        self, environ: WSGIEnvironment, connection: socket.socket | None
+    ) -> tuple[Body, socket.socket | Incoming | None]:
+        """The body, and on what the time for it is set."""
+        source, length = environ["wsgi.input"], _length(environ)
+        if length == 0 or connection is None or not can_be_paced(source, connection):
+            return Body(source, length), connection
+        patience = Patience(seconds=self._idle_seconds, least_rate=self._least_rate)
+        incoming = Incoming(connection, patience, self._places)
+        paced = PacedInput(source, incoming, straight=self._straight)
+        return Body(
+            paced.stream, length, on_end=lambda is_whole: paced.end(is_whole=is_whole)
+        ), incoming
 
 
 class _Draining:
     """Sends the answer, then takes what the client is still sending."""
 
     def __init__(
-        self, answer: Iterable[bytes], body: Body, connection: socket.socket | None
+        self, answer: Iterable[bytes], body: Body, connection: socket.socket | Incoming | None
     ) -> None:
         self._answer = answer
         self._body = body
@@ -135,6 +191,13 @@ def _hang_up(connection: socket.socket) -> None:
     """Whoever waits for bytes of the connection gets an end of file; it can still be answered."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RD)
+
+
+def _say_that_it_closes(start_response: StartResponse) -> None:
+    """Have gunicorn announce what it will do after a body whose end is not known."""
+    response = getattr(start_response, "__self__", None)
+    if isinstance(response, Response):
+        response.force_close()
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -159,7 +222,7 @@ def _told_as_refusals() -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise SlowBody("The client sent nothing for too long; nothing was kept.") from error
+        raise SlowBody("The client sent too little for too long; nothing was kept.") from error
     except NoMoreData as error:
         raise IncompleteBody("The body ended in the middle; nothing was kept.") from error
     except ParseException as error:

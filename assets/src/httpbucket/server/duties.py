@@ -50,8 +50,13 @@ class Duties:
         swept = self._stores.staging.sweep()
         self._owes_reading = swept > 0
         finished = self._stores.replicas.finish()
-        if swept or finished:
-            logger.info("Removed %d unfinished uploads, finished %d.", swept, finished)
+        recovered = self._stores.blobs.recover()
+        deleted = self._services.delete.finish()
+        if swept or finished or recovered or deleted:
+            logger.info(
+                "Removed %d unfinished uploads, finished %d, put back %d blobs, deleted %d.",
+                *(swept, finished, recovered, deleted),
+            )
 
     def complete_index(self) -> bool:
         """Do what there is to do for the index; whether nothing is left to do."""

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from httpbucket.config import Settings
+from httpbucket.server.plain_head import PlainHead, why_not
+from httpbucket.server.quick_worker import QuickWorker
+from httpbucket.server.tested_gunicorn import untested_version
 from httpbucket.server.worker import PatientWorker
 
 _settings = Settings.from_environ(os.environ)
@@ -23,7 +26,7 @@ bind = [f"{_host}:{port}" for port in _settings.ports]
 # Threads ("gthread"), because an upload waits for its client most of the time. A worker of this
 # class lives as long as its main thread answers, however long an upload takes; "sync" workers would
 # be killed in the middle of one.
-worker_class = "httpbucket.server.worker.PatientWorker"
+worker_class = "httpbucket.server.quick_worker.QuickWorker"
 workers = _settings.workers
 threads = _settings.threads
 timeout = 60
@@ -76,10 +79,33 @@ def post_worker_init(worker: Any) -> None:
 
     if isinstance(worker, PatientWorker):
         worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
+        worker.places = wsgi.places
+    _tell_of_untested_gunicorn(worker)
+    # The origin of contents answers no questions; telling it apart is the application's.
+    is_plain = _settings.fast_head and _settings.content_origin is None
+    if isinstance(worker, QuickWorker) and is_plain:
+        _answer_plain_heads(worker)
     wsgi.duties.start()
     if worker.age == 1:
         # The first worker looks for all of them. Not the parent: it forks, and has no threads.
         archive_uri.look_in_background(_settings.archive_uri)
+
+
+def _tell_of_untested_gunicorn(worker: Any) -> None:
+    if version := untested_version():
+        worker.log.warning(
+            "gunicorn %s was not tested: bodies are read as it does it, without BODY_MIN_RATE.",
+            version,
+        )
+
+
+def _answer_plain_heads(worker: QuickWorker) -> None:
+    from httpbucket.server import wsgi  # noqa: PLC0415
+
+    if reason := why_not(worker.cfg):
+        worker.log.info("Every HEAD is answered by the application: %s.", reason)
+    else:
+        worker.plain_head = PlainHead(wsgi.quick_head.answer, worker.cfg)
 
 
 def _end_alike_on_every_signal(worker: Any) -> None:

@@ -14,12 +14,18 @@ import socket
 import time
 from collections import deque
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from httpbucket.server.growing_pool import GrowingPool
+from httpbucket.server.places import Places
 from httpbucket.web.seldom import SeldomLog
+
+#: Threads at work and threads that wait for the bytes of a body. Each of these has two open files
+#: and little memory.
+MOST_THREADS = 256
 
 #: How long the head of a request may take from its first byte on.
 HEAD_SECONDS = 10.0
@@ -42,6 +48,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """
 
     head_seconds = HEAD_SECONDS
+    places: Places | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -50,6 +57,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._heads: dict[TConn, float] = {}
         self._lingering: deque[tuple[float, TConn]] = deque()
         self._drained: dict[TConn, int] = {}
+
+    def get_thread_pool(self) -> GrowingPool:
+        """Threads besides those at work, for what waits for its client."""
+        return GrowingPool(stay=self.cfg.threads, most=max(self.cfg.threads, MOST_THREADS))
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, if the process may have one more; gunicorn would end otherwise."""
@@ -80,7 +91,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head is there."""
         self._heads.pop(conn, None)
-        return super().handle_request(req, conn)
+        with self.places.taken() if self.places else nullcontext():
+            return super().handle_request(req, conn)
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Keep a connection, or let it go."""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from httpbucket.content.archive import UNPACKER_VERSION, read_archive
 from httpbucket.content.findings import Findings
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.kind import ArchiveKind
 from httpbucket.content.limits import Budget
 from httpbucket.content.media_type import media_type_of_name
@@ -33,7 +33,7 @@ _MANIFEST_PIECE = 256 * 1024
 
 @dataclass
 class BuiltTree:
-    """A tree whose members and manifest are staged; end it with `keep` or `discard`."""
+    """A tree whose members and manifest are staged; end it with `discard`, also after `keep`."""
 
     manifest: Descriptor
     files: int
@@ -48,7 +48,7 @@ class BuiltTree:
         trees.keep(self._manifest_file.staged, self.manifest.sha256)
 
     def discard(self) -> None:
-        """Forget what was not kept. May be repeated."""
+        """Forget what was not kept, and hold nothing any more. May be repeated."""
         self._batch.discard()
 
 
@@ -126,7 +126,7 @@ class TreeBuilder:
         self._batch.add_staged(incoming.staged, _identity(incoming.hasher))
         return self._packed(incoming.hasher)
 
-    def _packed(self, hasher: ContentHasher) -> bytes:
+    def _packed(self, hasher: Hasher) -> bytes:
         return self._packing.pack(hasher.digests(), hasher.size, hasher.crc32)
 
     def _written(self, header: ManifestHeader, planned: Sequence[_PlannedEntry]) -> BuiltTree:
@@ -162,7 +162,7 @@ def write_manifest(
         target.write(piece)
 
 
-def _identity(hasher: ContentHasher) -> Digest:
+def _identity(hasher: Hasher) -> Digest:
     return sha256(hasher.digests()["sha256"])
 
 

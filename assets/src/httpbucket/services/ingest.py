@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
@@ -47,12 +48,14 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
-    Uploads that come again with their ``idempotency_key`` are not made a second time.
-    ``is_gone`` is asked now and then whether the client has stopped waiting.
+    ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
+    with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
+    whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
+    days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
     idempotency_key: str | None = None
 
@@ -84,6 +87,7 @@ class Ingest:
         media_type_of: Callable[[bytes], str],
         digests: Sequence[str],
         max_content_length: int,
+        crew: Crew | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
@@ -96,16 +100,26 @@ class Ingest:
         self._media_type_of = media_type_of
         self._digests = digests
         self._max_content_length = max_content_length
+        self._crew = crew
 
     @property
     def headers(self) -> tuple[str, ...]:
         """The request headers that `Terms` should hold, in lower case, beside ``meta-`` ones."""
         return self._publish.headers
 
+    def parse_days(self, text: str) -> int | None:
+        """As `Publish.parse_days`."""
+        return self._publish.parse_days(text)
+
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        limit = self._max_content_length
-        return Act(self._staging, self._digests, limit=limit, blobs=self._blobs)
+        return Act(
+            self._staging,
+            self._digests,
+            limit=self._max_content_length,
+            crew=self._crew,
+            blobs=self._blobs,
+        )
 
     def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
         """Content that need not be sent, to offer it; as `KeptContents.find`."""
@@ -227,7 +241,7 @@ class Ingest:
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
         )
-        return self._publish.publish(draft, terms.headers)
+        return self._publish.publish(draft, terms.headers, days=terms.days)
 
 
 def _shown(filename: str | None) -> str:

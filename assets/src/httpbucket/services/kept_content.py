@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -69,11 +69,7 @@ class KeptContents:
         Raises as `Lookup.resolve`.
         """
         blob = self._lookup.resolve(question)
-        with self._held(blob):
+        with self._blobs.hold(blob):
             # Asked again, for it may have been freed before it was held.
             known = self._lookup.describe(blob)
             yield KeptContent(self._blobs, known.blob, self._digests)
-
-    def _held(self, blob: Digest) -> AbstractContextManager[object]:
-        """Keep the blob from being freed."""
-        return nullcontext(blob)

@@ -7,8 +7,10 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Protocol
 
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.crew import Crew
+from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.media_type import HEAD_BYTES
+from httpbucket.content.parallel_hashing import ParallelHasher
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import TooLarge
@@ -48,9 +50,9 @@ class IncomingFile:
     """One file as it arrives. Form parsers write to it as to any binary file."""
 
     def __init__(
-        self, create: Callable[[], StagedFile], digests: Sequence[str], count: Callable[[int], None]
+        self, create: Callable[[], StagedFile], hasher: Hasher, count: Callable[[int], None]
     ) -> None:
-        self.hasher = ContentHasher(digests)
+        self.hasher = hasher
         self._create = create
         self._count = count
         self._staged: StagedFile | None = None
@@ -69,11 +71,12 @@ class IncomingFile:
     def write(self, piece: bytes | bytearray | memoryview) -> int:
         """Take the next bytes. Raises `TooLarge`, and what `StagedFile.write` raises."""
         self._count(len(piece))
+        # In this order: a crew hashes while this thread writes.
+        self.hasher.update(piece)
         if self._staged is None and len(self._small) + len(piece) <= SMALL_BYTES:
             self._small += piece
         else:
             self.staged.write(piece)
-        self.hasher.update(piece)
         if len(self._head) < HEAD_BYTES:
             self._head += piece[: HEAD_BYTES - len(self._head)]
         return len(piece)
@@ -108,7 +111,8 @@ class IncomingFile:
         return batch.add_staged(self._staged, digest)
 
     def close(self) -> None:
-        """Forget the bytes, unless they were kept."""
+        """Forget the bytes; what they were kept as is no longer held."""
+        self.hasher.close()
         self._small = bytearray()
         if self._staged is not None:
             self._staged.discard()
@@ -153,8 +157,9 @@ class WaitingFile:
 class Act:
     """One client act: its files share one allowance, and go when it ends unless they were kept.
 
-    Files wait in a batch of ``blobs`` where there may be many of them. ``framing`` are bytes beyond
-    the ``limit`` which are no file's.
+    With a ``crew`` large files are hashed beside being received. Files wait in a batch of
+    ``blobs`` where there may be many of them. ``framing`` are bytes beyond the ``limit`` which are
+    no file's.
     """
 
     def __init__(
@@ -163,12 +168,14 @@ class Act:
         digests: Sequence[str],
         *,
         limit: int | None = None,
+        crew: Crew | None = None,
         framing: int = 0,
         blobs: BlobStore | None = None,
     ) -> None:
         self._staging = staging
         self._digests = digests
         self._limit = limit
+        self._crew = crew
         self._framing = framing
         self._blobs = blobs
         self._batch: BlobBatch | None = None
@@ -194,7 +201,7 @@ class Act:
 
     def new_file(self) -> IncomingFile:
         """A place for the next file of this act."""
-        incoming = IncomingFile(self._create, self._digests, self._count)
+        incoming = IncomingFile(self._create, self._new_hasher(), self._count)
         self._files.append(incoming)
         if len(self._files) == 1:
             # Most acts have one file: a full disk is told before its bytes are read.
@@ -224,6 +231,11 @@ class Act:
     def _create(self) -> StagedFile:
         staged, self._prepared = self._prepared or self._staging.create(), None
         return staged
+
+    def _new_hasher(self) -> Hasher:
+        if self._crew is None:
+            return ContentHasher(self._digests)
+        return ParallelHasher(self._digests, self._crew)
 
     def _count(self, size: int) -> None:
         self._received += size

@@ -103,6 +103,11 @@ class Database:
         with self._told_as_not_ready():
             self._beside(_GAP).unlink(missing_ok=True)
 
+    def is_damaged(self) -> bool:
+        """Whether the usual file was found to be damaged."""
+        # os.path takes text; a Path would cost twice as much, for every question.
+        return os.path.exists(self._damaged_text)  # noqa: PTH110
+
     def rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Every row of the answer."""
         with self.reading() as connection:
@@ -159,9 +164,7 @@ class Database:
         Whoever wrote to that in the same moment had published the record before, so that those who
         fill the spare one, which they do after it was marked, find the record on the disk.
         """
-        # os.path takes text; a Path would cost twice as much, for every question.
-        is_damaged = os.path.exists(self._damaged_text)  # noqa: PTH110
-        path = self._beside(_SPARE) if is_damaged else self._path
+        path = self._beside(_SPARE) if self.is_damaged() else self._path
         if getattr(self._local, "process", None) == os.getpid() and self._local.path != path:
             with suppress(sqlite3.Error):
                 self.close()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest, digest_size
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_connection import Database
+from httpbucket.storage.sqlite_digests import packed, unpacked
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
+from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import candidates, chosen
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
@@ -45,8 +47,9 @@ class SqliteIndex:
             for named in record.named_blobs():
                 _add_blob(connection, named)
                 _name(connection, named.blob, record.id)
-            if record.tree and manifest:
-                _add_tree(connection, record.tree.manifest, manifest)
+            if record.tree:
+                if manifest:
+                    _add_tree(connection, record.tree.manifest, manifest)
                 _name(connection, record.tree.manifest, record.id)
             connection.executemany(
                 "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
@@ -74,6 +77,17 @@ class SqliteIndex:
                     record.expires.timestamp() if record.expires else None,
                 ),
             )
+
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        remove(self.database, record, manifest)
+
+    def forget_replica(self, path: str) -> None:
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM replica WHERE path = ?", (path,))
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        with self.database.reading() as connection:
+            return tuple(blob for blob in blobs if not is_named(connection, blob.value))
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -186,8 +200,7 @@ def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
             blob.media_type,
             # A name may hold what was never Unicode; SQLite's text may not.
             as_text(named.name),
-            ",".join(digest.algorithm for digest in aliases),
-            b"".join(digest.value for digest in aliases),
+            *packed(aliases),
         ),
     )
     connection.executemany(
@@ -201,17 +214,9 @@ _DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
 
 def _described(row: Sequence[Any]) -> Descriptor:
     sha256, size, crc32, media_type, algorithms, digests = row
-    every = dict(_unpacked(algorithms, digests), sha256=sha256.hex())
+    every = {one.algorithm: one.hex for one in unpacked(algorithms, digests)}
+    every["sha256"] = sha256.hex()
     return Descriptor(every, size, crc32, media_type)
-
-
-def _unpacked(algorithms: str, digests: bytes) -> Iterator[tuple[str, str]]:
-    """The digests as `_add_blob` packed them: raw, one after the other, in the named order."""
-    start = 0
-    for algorithm in filter(None, algorithms.split(",")):
-        end = start + (digest_size(algorithm) or 0)
-        yield algorithm, digests[start:end].hex()
-        start = end
 
 
 def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manifest) -> None:

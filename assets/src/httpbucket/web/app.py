@@ -12,8 +12,10 @@ from httpbucket.domain.size import show_size
 from httpbucket.services.product import Services
 from httpbucket.services.view import text_line, text_lines
 from httpbucket.web import (
+    abilities,
     blobs,
     checksums,
+    deletions,
     errors,
     search,
     server,
@@ -58,6 +60,7 @@ def create_app(settings: Settings, services: Services) -> Flask:
     errors.register(app)
     app.before_request(addresses.separate)
     app.before_request(refuser(addresses))
+    abilities.register(app, settings.anonymous)
     app.after_request(_protection(page_policy(addresses.content_source)))
     app.after_request(stay_here)
     app.after_request(checksums.without_body)
@@ -76,10 +79,13 @@ def _blueprints(
     sender = ContentSender(cors=settings.content_cors)
     yield server.blueprint(search=services.searching, stats=services.stats, present=present)
     yield search.blueprint(search=services.searching, present=present)
-    receipts = Receipts(present)
+    receipts = Receipts(present, services.undo, addresses)
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
     yield trees.blueprint(services=services, receipts=receipts)
     yield tus.blueprint(resume=services.resume, present=present)
+    yield deletions.blueprint(
+        delete=services.delete, mark=services.mark, undo=services.undo, present=present
+    )
     yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
     yield checksums.blueprint(ask=services.ask, checksum_type=checksum_type)
     yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from flask import Response, jsonify, url_for
 
 from httpbucket.domain.upload import Receipt, Record
+from httpbucket.services.undo import Undo
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
@@ -24,6 +26,8 @@ class Receipts:
     """Answers every way in alike."""
 
     present: Presenter
+    undo: Undo
+    addresses: Addresses
 
     def answer(self, asked: BucketRequest, *receipts: Receipt) -> Response:
         """200 and the receipt; of several files that of the first, and all of them in ``uploads``.
@@ -38,10 +42,15 @@ class Receipts:
         elif asked.prefers_html and "format" not in asked.args:
             answer = Response(status=303, headers={"Location": _page_for(receipts)})
         else:
-            shown = [with_page(asked, self.present.receipt(one)) for one in receipts]
+            shown = [self._receipt(asked, one) for one in receipts]
             answer = jsonify(shown[0] | ({"uploads": shown} if len(shown) > 1 else {}))
         answer.vary.add("Accept")
         return answer
+
+    def _receipt(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+        shown = with_page(asked, self.present.receipt(receipt))
+        token = self.undo.token(receipt.record.id)
+        return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
 
     def _address(self, asked: BucketRequest, record: Record) -> str:
         """Where the upload's file, or its tree, can be had."""

@@ -128,6 +128,7 @@ def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
     return Terms(
         wish=UnpackWish.parse(asked.parameter("Unpack")),
         headers=asked.chosen(ingest.headers),
+        days=ingest.parse_days(asked.parameter("Retention-Days")),
         is_gone=asked.is_client_gone,
         idempotency_key=_idempotency_key(asked),
     )

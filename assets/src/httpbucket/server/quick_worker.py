@@ -1,0 +1,102 @@
+"""The worker that ships: a plain HEAD of a checksum needs no thread.
+
+Most of what such a question costs is gunicorn's handing the connection from its poller to a thread
+and back. Whoever asks it this way is answered where the connection is read.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections import deque
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import TConn
+
+from httpbucket.server.plain_head import MOST_BYTES, PlainHead
+from httpbucket.server.worker import PatientWorker
+
+
+class QuickWorker(PatientWorker):
+    """Answers in the poller's thread what ``plain_head`` answers, when nothing has to wait.
+
+    Everything else goes to a thread, with the bytes that came.
+    """
+
+    plain_head: PlainHead | None = None
+
+    def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
+        """Take the next request of a connection that was kept."""
+        if not self._is_answered(conn, self.keepalived_conns):
+            super().on_client_socket_readable(conn, client)
+
+    def on_pending_socket_readable(self, conn: TConn, client: Any) -> None:
+        """Take the first request of a connection."""
+        if not self._is_answered(conn, self.pending_conns):
+            super().on_pending_socket_readable(conn, client)
+
+    def _is_answered(self, conn: TConn, among: deque[TConn]) -> bool:
+        if self.plain_head is None or not self._may_be_kept(among):
+            return False
+        try:
+            request = conn.sock.recv(MOST_BYTES)
+        except BlockingIOError:
+            return True  # Nothing came after all: the connection waits on.
+        except OSError:
+            return False
+        answer = self.plain_head.answer_to(request)
+        sent = 0 if answer is None else _send(conn, answer)
+        if answer is None or sent == 0:
+            _give_back(conn, request)
+            return False
+        self.nr += 1
+        if sent < len(answer):
+            self._send_in_thread(conn, among, answer[sent:])
+        else:
+            self._keep(conn, among)
+        return True
+
+    def _may_be_kept(self, among: deque[TConn]) -> bool:
+        """Whether gunicorn would keep the connection after this answer."""
+        kept = len(self.keepalived_conns) - (among is self.keepalived_conns)
+        is_last = self.nr + 1 >= self.max_requests
+        return bool(self.alive and not is_last and kept < self.max_keepalived)
+
+    def _keep(self, conn: TConn, among: deque[TConn]) -> None:
+        among.remove(conn)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        if among is self.pending_conns:
+            conn.data_ready = True
+            readable = partial(self.on_client_socket_readable, conn)
+            self.poller.modify(conn.sock, selectors.EVENT_READ, readable)
+
+    def _send_in_thread(self, conn: TConn, among: deque[TConn], rest: bytes) -> None:
+        """A client that reads none of its answers for long is waited for elsewhere."""
+        among.remove(conn)
+        self.poller.unregister(conn.sock)
+        conn.init()
+        conn.sock.settimeout(self.head_seconds)
+        future = self.tpool.submit(_send_all, conn, rest)
+        future.add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
+
+
+def _send(conn: TConn, answer: bytes) -> int:
+    """How much of it could be sent at once; what is wrong with a connection, a thread finds out."""
+    try:
+        return int(conn.sock.send(answer))
+    except OSError:
+        return 0
+
+
+def _send_all(conn: TConn, rest: bytes) -> bool:
+    conn.sock.sendall(rest)
+    return True
+
+
+def _give_back(conn: TConn, request: bytes) -> None:
+    """Let gunicorn read again what was taken from the connection."""
+    conn.init()
+    conn.parser.unreader.unread(request)

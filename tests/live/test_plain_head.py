@@ -1,0 +1,203 @@
+"""HEAD of a checksum with and without a thread of its own: the same bytes from a real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.live.conftest import ServerFactory
+from tests.live.server import LiveServer, digest
+
+CONTENT = b"content"
+
+
+class Two(NamedTuple):
+    """A server that answers plain questions apart, and one that does not."""
+
+    quick: LiveServer
+    usual: LiveServer
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    with ExitStack() as stack:
+        servers = ServerFactory(tmp_path_factory.mktemp("two"), stack)
+        # The order of methods in Allow goes by the seed.
+        alike = {"WEB_CONCURRENCY": "1", "PYTHONHASHSEED": "0"}
+        two = Two(*(servers.start(**alike, FAST_HEAD=state) for state in ("on", "off")))
+        for server in two:
+            server.upload(CONTENT)
+        yield two
+
+
+def said(server: LiveServer, *pieces: bytes) -> bytes:
+    """All that comes back, without the Date, when these are sent one after the other's answer."""
+    with server.connect() as wire:
+        answers = b""
+        for piece in pieces[:-1]:
+            wire.send(piece)
+            while not answers.endswith(b"\r\n\r\n"):
+                answers += wire.connection.recv(1000)
+        wire.send(pieces[-1])
+        wire.end_sending()
+        return re.sub(rb"Date: [^\r]*", b"Date:", answers + wire.receive_rest())
+
+
+def head(target: str, *fields: str, version: str = "1.1", method: str = "HEAD") -> bytes:
+    lines = [f"{method} {target} HTTP/{version}", *fields, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+HOST = "Host: bucket.example"
+KNOWN = f"/checksum/{digest(CONTENT)}"
+UNKNOWN = "/checksum/" + "0" * 32
+TARGETS = [
+    KNOWN,
+    UNKNOWN,
+    f"/checksum/{digest(CONTENT, 'md5')}",
+    f"/checksum/MD5:{digest(CONTENT, 'md5').upper()}",
+    f"/checksum/sha512:{digest(CONTENT, 'sha512')}",
+    f"/checksum/SHA-256:{digest(CONTENT)}",
+    "/checksum/sha3_256:" + "0" * 64,
+    "/checksum/x",
+    "/checksum/nosuch:00",
+    "/checksum/" + "0" * 300,
+    "/checksum/",
+    "/checksum/%30" + "0" * 31,
+    f"{KNOWN}?x=y",
+    f"{KNOWN}/",
+    f"/{KNOWN}",
+    f"http://bucket.example{KNOWN}",
+    "/ping",
+]
+FIELDS = [
+    "User-Agent: curl/7.88.1",
+    "Accept: */*",
+    "accept: text/html",
+    "Accept-Encoding: gzip, deflate",
+    "Connection: keep-alive",
+    "Connection: close",
+    "Connection: Keep-Alive, Upgrade",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Proto: http",
+    "X-Forwarded-For: 10.0.0.1",
+    "If-None-Match: *",
+    "Range: bytes=0-",
+    "Authorization: Basic eDp5",
+    "Cookie: a=b",
+    "Origin: http://evil.example",
+    "Expect: 100-continue",
+    "Expect: bogus",
+    "Content-Length: 0",
+    "Content-Length: x",
+    "Transfer-Encoding: chunked",
+    "Upgrade: websocket",
+    "SCRIPT_NAME: /checksum",
+    "Host: again.example",
+    "Host: b\xe4d host",
+    "Bad Name: x",
+    "Accept: control\x01",
+    " folded: line",
+    "no colon",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_has_one_answer(two: Two, target: str) -> None:
+    request = head(target, HOST)
+    assert said(two.quick, request) == said(two.usual, request)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("target", [KNOWN, UNKNOWN])
+def test_every_field_has_one_answer(two: Two, target: str, field: str) -> None:
+    request = head(target, HOST, field)
+    assert said(two.quick, request) == said(two.usual, request)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "2.0"])
+@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS", "head", "POST"])
+@pytest.mark.parametrize("fields", [[], [HOST]])
+def test_every_first_line_has_one_answer(
+    two: Two, version: str, method: str, fields: list[str]
+) -> None:
+    request = head(UNKNOWN, *fields, version=version, method=method)
+    assert said(two.quick, request) == said(two.usual, request)
+
+
+requests = st.builds(
+    lambda target, first, fields, version, method: head(
+        target, *first, *fields, version=version, method=method
+    ),
+    st.sampled_from(TARGETS),
+    st.sampled_from([[HOST], [HOST], [HOST], []]),
+    st.lists(st.sampled_from(FIELDS), max_size=3),
+    st.sampled_from(["1.1", "1.1", "1.1", "1.0"]),
+    st.sampled_from(["HEAD", "HEAD", "HEAD", "GET"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(requests, min_size=1, max_size=3), st.integers(0, 200))
+def test_requests_behind_each_other_and_cut_off_have_one_answer(
+    two: Two, several: list[bytes], cut: int
+) -> None:
+    stream = b"".join(several)
+    stream = stream[: len(stream) - cut] if cut < 100 else stream
+    assert said(two.quick, stream) == said(two.usual, stream)
+
+
+def test_a_connection_is_kept_whichever_way_its_requests_go(two: Two) -> None:
+    pieces = [
+        head(KNOWN, HOST),
+        head(UNKNOWN, HOST),
+        head(KNOWN, HOST, "Cookie: a=b"),
+        head(KNOWN, HOST),
+        head("/checksum/x", HOST),
+        head(UNKNOWN, HOST, "Connection: close"),
+    ]
+    assert said(two.quick, *pieces) == said(two.usual, *pieces)
+
+
+def test_a_request_that_comes_in_two_pieces_is_answered(two: Two) -> None:
+    request = head(KNOWN, HOST)
+    for server in two:
+        with server.connect() as wire:
+            for piece in (request[:20], request[20:]):
+                wire.send(piece)
+            assert wire.receive_answer("HEAD").status == 200
+
+
+def test_a_question_needs_no_thread(servers: ServerFactory) -> None:
+    server = servers.start(WEB_CONCURRENCY="1", THREADS="1", MAX_CONTENT_LENGTH="64mb")
+    receipt = server.upload(bytes(40 * 1024**2))
+    with server.connect() as reader, server.connect() as wire:
+        reader.send(head(f"/{receipt['path']['blob']}", HOST, method="GET"))
+        # Its only thread is busy with a client that reads nothing; the question comes past it.
+        wire.send(head(f"/checksum/{receipt['upload']['digests']['md5']}", HOST))
+        assert wire.receive_answer("HEAD").status == 200
+
+
+def test_the_log_says_why_questions_go_the_usual_way(servers: ServerFactory) -> None:
+    server = servers.start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--access-logfile -")
+    assert server.knows("0" * 32) == 404
+    assert "Every HEAD is answered by the application: gunicorn logs every request." in server.log
+    assert f"HEAD {UNKNOWN} HTTP/1.1" in server.log
+
+
+def test_the_number_of_requests_of_a_worker_counts_them(servers: ServerFactory) -> None:
+    server = servers.start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--max-requests 5")
+    with server.connect() as wire:
+        connections = []
+        while "close" not in connections:
+            wire.send(head(UNKNOWN, HOST))
+            connections.append(wire.receive_answer("HEAD").headers["Connection"])
+        assert wire.is_closed_by_peer()
+    # The start asked /ping once or more.
+    assert len(connections) < 5

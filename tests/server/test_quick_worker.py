@@ -1,0 +1,176 @@
+"""What the worker does with a connection on which a question came."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
+
+from httpbucket.server.plain_head import PlainHead
+from httpbucket.server.quick_worker import QuickWorker
+from httpbucket.web.quick_head import HeadAnswer
+
+REQUEST = b"HEAD /checksum/0 HTTP/1.1\r\nHost: x\r\n\r\n"
+ANSWER = HeadAnswer("200 OK", (("Content-Length", "0"),))
+
+
+class Worker(QuickWorker):
+    """Notes which connections go to a thread, and runs no loop."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, [], None, 30, Config(), None)
+        self.plain_head = PlainHead(lambda digest: ANSWER, self.cfg)
+        self.poller = selectors.DefaultSelector()
+        self.tpool = ThreadPoolExecutor(1)
+        self.method_queue.init()
+        self.in_threads: list[TConn] = []
+
+    def enqueue_req(self, conn: TConn) -> None:
+        self.in_threads.append(conn)
+
+    def close(self) -> None:
+        self.tmp.close()
+        self.tpool.shutdown()
+        self.poller.close()
+        self.method_queue.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        yield ours, theirs
+
+
+@pytest.fixture
+def theirs(sockets: tuple[socket.socket, socket.socket]) -> socket.socket:
+    return sockets[1]
+
+
+@pytest.fixture
+def conn(worker: Worker, sockets: tuple[socket.socket, socket.socket]) -> TConn:
+    """A new connection, as the poller has it."""
+    conn = TConn(worker.cfg, sockets[0], ("127.0.0.1", 1), ("127.0.0.1", 2))
+    worker._await_first_bytes(conn)
+    return conn
+
+
+def dispatch(worker: Worker) -> None:
+    worker.wait_for_and_dispatch_events(timeout=10)
+
+
+def test_a_plain_question_needs_no_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    for number in range(3):
+        theirs.sendall(REQUEST)
+        dispatch(worker)
+        assert theirs.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert worker.nr == number + 1
+    assert worker.in_threads == []
+    assert [*worker.keepalived_conns] == [conn]
+    assert [*worker.pending_conns] == []
+
+
+@pytest.mark.parametrize("request_bytes", [b"", b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_anything_else_goes_to_a_thread_with_all_that_came(
+    worker: Worker, conn: TConn, theirs: socket.socket, request_bytes: bytes, earlier: int
+) -> None:
+    for _ in range(earlier):
+        theirs.sendall(REQUEST)
+        dispatch(worker)
+        theirs.recv(1000)
+    theirs.sendall(request_bytes)
+    theirs.shutdown(socket.SHUT_WR)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+    assert conn.parser.unreader.read() == request_bytes
+    assert (len(worker.keepalived_conns), len(worker.pending_conns)) == (0, 0)
+    assert conn.sock not in worker.poller.get_map()
+
+
+def test_a_worker_that_ends_leaves_the_last_answers_to_gunicorn(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.alive = False
+    theirs.sendall(REQUEST)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+
+
+def test_so_does_one_whose_number_of_requests_is_reached(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.max_requests = 2
+    for _ in range(2):
+        theirs.sendall(REQUEST)
+        dispatch(worker)
+    assert worker.nr == 1
+    assert worker.in_threads == [conn]
+
+
+def test_so_does_one_that_keeps_no_more_connections(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.max_keepalived = 0
+    theirs.sendall(REQUEST)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+
+
+class Clogged:
+    """A socket that takes only so many bytes more."""
+
+    def __init__(self, connection: socket.socket, room: int) -> None:
+        self._connection = connection
+        self._room = room
+
+    def send(self, piece: bytes) -> int:
+        if not self._room:
+            raise BlockingIOError
+        sent = self._connection.send(piece[: self._room])
+        self._room -= sent
+        return sent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def test_a_client_that_reads_no_answers_is_waited_for_in_a_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    conn.sock = Clogged(conn.sock, 0)
+    theirs.sendall(REQUEST)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+    assert conn.parser.unreader.read() == REQUEST
+
+
+def test_an_answer_that_goes_out_in_part_is_ended_in_a_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    conn.sock = Clogged(conn.sock, 10)
+    theirs.sendall(REQUEST)
+    dispatch(worker)
+    with theirs.makefile("rb") as incoming:
+        lines = [incoming.readline() for _ in range(6)]
+    assert lines[0] == b"HTTP/1.1 200 OK\r\n"
+    assert lines[-1] == b"\r\n"
+    worker.poller.register(worker.method_queue.fileno(), 1, worker.method_queue.run_callbacks)
+    dispatch(worker)
+    assert [*worker.keepalived_conns] == [conn]
