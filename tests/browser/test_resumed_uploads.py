@@ -91,9 +91,10 @@ class TestLostConnections:
         begin(page, large)
         plain_server.kill()
         expect(page.row(large.name)).to_contain_text("Waiting for the connection")
+        with page.page.expect_request(lambda request: request.method == "HEAD"):
+            page.press("Try now", large.name)
         plain_server.start()
         page.throttle(-1)
-        page.press("Try now", large.name)
         page.expect_states(kept=1)
         assert plain_server.knows(digest(large.read_bytes())) == 200
 
