@@ -9,10 +9,18 @@ import pytest
 from playwright.sync_api import Request, expect
 
 from tests.browser.conftest import PageOpener
+from tests.browser.test_upload import kept_trees
 from tests.browser.upload_page import UploadPage
 from tests.live.server import LiveServer, digest
 
 CONTENT = os.urandom(1_000_000)
+
+REPORT = {
+    "a.txt": b"first",
+    "deep/down/b & <b>.txt": b"second",
+    "déjà/" + "long/" * 30 + "vu.xml": os.urandom(1000),
+    "same.txt": b"first",
+}
 
 
 @pytest.fixture
@@ -99,3 +107,37 @@ def test_larger_files_are_not_read_beforehand(plain_server: LiveServer, pages: P
     page.page.evaluate('document.querySelector("#upload").dataset.digestBytes = 999_999')
     page.pick({"later.bin": CONTENT})
     page.expect_states(kept=1)
+
+
+class TestDirectories:
+    def test_only_the_files_that_are_new_are_sent(
+        self, plain_server: LiveServer, pages: PageOpener, sizes: list[int]
+    ) -> None:
+        plain_server.upload(CONTENT)
+        page = pages.open(plain_server)
+        listen(page, sizes)
+        page.drop_directory("report", REPORT | {"large.bin": CONTENT}, beside={})
+        page.expect_states(kept=1)
+        expect(page.row("report")).to_contain_text("Kept; 3 of 5 files were sent")
+        assert sum(sizes) < 10_000
+        assert kept_trees(plain_server, "report") == [REPORT | {"large.bin": CONTENT}]
+
+    def test_nothing_is_sent_of_one_that_is_kept_in_full(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        page.drop_directory("first", REPORT, beside={})
+        page.expect_states(kept=1)
+        page.drop_directory("second", REPORT, beside={})
+        page.expect_told("2 kept (1 without sending)")
+        assert kept_trees(plain_server, "second") == [REPORT]
+
+    def test_it_gets_its_replicas(self, template_server: LiveServer, pages: PageOpener) -> None:
+        page = pages.open(template_server)
+        page.drop_directory("tree", REPORT, beside={})
+        page.page.get_by_label("Username").fill("dir")
+        page.page.get_by_label("Topic").fill("ünï & 1")
+        page.page.get_by_role("button", name="Upload 1 file").click()
+        page.expect_states(kept=1)
+        latest = template_server.archive / "replica/user/dir/ünï & 1/tree.latest"
+        assert (latest / "a.txt").read_bytes() == b"first"

@@ -98,6 +98,21 @@ class TestLostConnections:
         page.expect_states(kept=1)
         assert plain_server.knows(digest(large.read_bytes())) == 200
 
+    def test_a_connection_that_died_without_a_word_is_given_up(
+        self, plain_server: LiveServer, pages: PageOpener, large: Path
+    ) -> None:
+        page = pages.open(plain_server)
+        page.page.clock.install()
+        page.open()
+        page.cut_into_pieces(PIECE)
+        begin(page, large)
+        page.throttle(1)
+        page.page.clock.fast_forward(61_000)
+        expect(page.row(large.name)).to_contain_text("Waiting for the connection")
+        page.throttle(-1)
+        page.press("Try now", large.name)
+        page.expect_states(kept=1)
+
     def test_a_lost_last_answer_makes_no_second_upload(
         self, plain_server: LiveServer, pages: PageOpener, large: Path
     ) -> None:

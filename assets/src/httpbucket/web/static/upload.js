@@ -6,12 +6,14 @@ import { showPace, showSize } from "./amounts.js";
 import { copy } from "./clipboard.js";
 import { Directory, pickedDirectories, walk } from "./directories.js";
 import { Memory } from "./memory.js";
+import { sendMissing } from "./missing_files.js";
 import { Broken, ask, keptUpload } from "./requests.js";
 import { Resumable, discard } from "./resume.js";
 import { Unfinished } from "./unfinished.js";
 
 const AT_ONCE = 2;
 const SPEED_WINDOW_SECONDS = 5;
+const KEPT_ALREADY = "Already kept; nothing was sent";
 const CANNOT_READ = "This directory cannot be read, or holds no files.";
 
 const form = document.querySelector("#upload");
@@ -110,11 +112,37 @@ class Row {
 
   async bring(signal) {
     const said = filledIn();
+    if (this.canSendMissing) return this.sendMissing(said, signal);
     const digest = await this.digestFirst(signal);
     const known = digest && (await this.storeKnown(digest, said, signal));
-    if (known) return this.keep(known, "Already kept; nothing was sent");
+    if (known) return this.keep(known, KEPT_ALREADY);
     const send = this.goesInPieces ? this.sendPieces : this.sendWhole;
     this.keep(await send.call(this, said, digest, signal));
+  }
+
+  get canSendMissing() {
+    const isSmall = ({ file }) => file.size <= Number(form.dataset.digestBytes);
+    return canDigest && this.file instanceof Directory && this.file.files.every(isSmall);
+  }
+
+  async sendMissing(said, signal) {
+    const count = this.file.files.length;
+    this.enter("checking");
+    const { upload, sent } = await sendMissing(this.file, {
+      address: new URL(form.dataset.tree, form.action).href,
+      said,
+      signal,
+      watch: {
+        read: (done) => {
+          this.part("pace").textContent = `Looking what is already kept · ${done} of ${count} files`;
+        },
+        sending: () => this.start("Connecting"),
+        progress: (loaded, total) => this.measure(loaded, total),
+        storing: () => this.wait(),
+      },
+    });
+    const kept = sent === 0 ? KEPT_ALREADY : `Kept; ${sent} of ${count} files were sent`;
+    this.keep(upload, sent === count ? "Kept" : kept);
   }
 
   // Of files that can be read as a whole, and where the browser can.
@@ -197,8 +225,9 @@ class Row {
     const [now] = this.samples.at(-1);
     while (now - this.samples[0][0] > SPEED_WINDOW_SECONDS) this.samples.shift();
     this.progress.value = sent / total;
-    const shown = showSize(Math.min(sent, this.file.size));
-    const pace = [`${shown} of ${showSize(this.file.size)}`, ...showPace(this.samples, total)];
+    // Not what a form or a tar adds.
+    const all = Math.min(total, this.file.size);
+    const pace = [`${showSize(Math.min(sent, all))} of ${showSize(all)}`, ...showPace(this.samples, total)];
     this.part("pace").textContent = pace.join(" · ");
   }
 
@@ -212,7 +241,7 @@ class Row {
     this.digestText = upload.digests.sha256;
     this.part("name").href = address(`uploads/${upload.id}`);
     this.part("names").replaceChildren(...names(upload));
-    this.wasKnown = pace !== "Kept";
+    this.wasKnown = pace === KEPT_ALREADY;
     this.enter("kept", { pace });
   }
 
