@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PageOpener
 from tests.browser.test_upload import kept_names
 from tests.browser.upload_page import UploadPage
+from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer, digest, wait_until
 
 SIZE = 3_000_000
@@ -68,6 +69,15 @@ class TestLostConnections:
         assert sent.count("PATCH") == 3
         assert plain_server.knows(digest(large.read_bytes())) == 200
         assert kept_names(plain_server) == {large.name}
+
+    def test_it_works_below_a_prefix(
+        self, servers: ServerFactory, pages: PageOpener, large: Path
+    ) -> None:
+        server = servers.start(SCRIPT_NAME="/bucket", WEB_CONCURRENCY="1", FSYNC="off")
+        page = open_page(pages, server)
+        page.pick_paths(large)
+        page.expect_states(kept=1)
+        assert kept_names(server) == {large.name}
 
     def test_it_goes_on_when_the_connection_is_back(
         self, plain_server: LiveServer, pages: PageOpener, large: Path

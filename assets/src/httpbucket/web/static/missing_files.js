@@ -42,5 +42,9 @@ async function listOf(files, { signal, watch }) {
 }
 
 async function line({ path, file }) {
-  return `${await digestOf(file)}  ${path}\n`;
+  try {
+    return `${await digestOf(file)}  ${path}\n`;
+  } catch {
+    throw new Error(`${path} cannot be read.`);
+  }
 }

@@ -20,11 +20,12 @@ export class Refused extends Error {
 
 // The answered request; whatever its status is. Rejects as `Broken`, or with the signal's reason.
 //
-// Where ``patienceSeconds`` are given, a body of which nothing more goes out for so long is given
-// up, and one that is on its way when the browser goes offline: a connection that died without a
-// word would else be waited for until the operating system gives up, a quarter of an hour.
+// Where ``patienceSeconds`` are given, the request is given up when for so long nothing more goes out
+// and, unless it ``isSlow``, no answer comes; and when the browser goes offline. A connection that
+// died without a word would else be waited for until the operating system gives up, a quarter of an
+// hour.
 export function ask(method, address, options = {}) {
-  const { headers = {}, body = null, signal, onProgress, onSent, patienceSeconds } = options;
+  const { headers = {}, body = null, signal, onProgress, onSent, patienceSeconds, isSlow } = options;
   signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -35,7 +36,7 @@ export function ask(method, address, options = {}) {
       onProgress?.(loaded, total);
     };
     request.upload.onload = () => {
-      watch?.end();
+      if (isSlow) watch?.pause();
       onSent?.();
     };
     request.onload = () => resolve(request);
@@ -72,8 +73,12 @@ class Patience {
     this.timer = setTimeout(this.giveUp, this.milliseconds);
   }
 
-  end() {
+  pause() {
     clearTimeout(this.timer);
+  }
+
+  end() {
+    this.pause();
     window.removeEventListener("offline", this.giveUp);
   }
 }

@@ -7,7 +7,7 @@ const TUS = { "Tus-Resumable": "1.0.0" };
 const PIECE_TYPE = "application/offset+octet-stream";
 
 // A slow line empties the buffers of the operating system in less.
-const PATIENCE_SECONDS = 60;
+const PATIENT = { patienceSeconds: 60 };
 const FIRST_PAUSE_SECONDS = 1;
 const LONGEST_PAUSE_SECONDS = 30;
 
@@ -57,7 +57,7 @@ export class Resumable {
       "Upload-Length": this.file.size,
       "Upload-Metadata": metadata({ filename: this.file.name, ...this.said }),
     };
-    const answer = await ask("POST", this.begin, { headers, signal: this.signal });
+    const answer = await ask("POST", this.begin, { headers, signal: this.signal, ...PATIENT });
     if (answer.status !== 201) throw new Refused(answer);
     this.address = new URL(answer.getResponseHeader("Location"), this.begin).href;
     this.offset = 0;
@@ -68,13 +68,16 @@ export class Resumable {
     const start = this.offset;
     const end = Math.min(start + this.pieceBytes, this.file.size);
     this.watch.progress(start);
+    const isLast = end === this.file.size;
     const answer = await ask("PATCH", this.address, {
       headers: { ...TUS, "Content-Type": PIECE_TYPE, "Upload-Offset": start, Accept: "application/json" },
       body: this.file.slice(start, end),
       signal: this.signal,
-      patienceSeconds: PATIENCE_SECONDS,
+      ...PATIENT,
+      // What came is then hashed again, perhaps, and unpacked.
+      isSlow: isLast,
       onProgress: (sent) => this.watch.progress(start + sent),
-      onSent: () => end === this.file.size && this.watch.storing(),
+      onSent: () => isLast && this.watch.storing(),
     });
     if (![200, 204].includes(answer.status)) throw new Refused(answer);
     this.offset = end;
@@ -121,7 +124,7 @@ export class Resumable {
 
 // How far an upload is, and the page of what it became, if it did; null when it is gone.
 export async function look(address, { signal } = {}) {
-  const answer = await ask("HEAD", address, { headers: TUS, signal });
+  const answer = await ask("HEAD", address, { headers: TUS, signal, ...PATIENT });
   if (GONE_STATUSES.includes(answer.status)) return null;
   if (answer.status !== 200) throw new Refused(answer);
   return { offset: Number(answer.getResponseHeader("Upload-Offset")), page: pageOf(answer, address) };
@@ -143,7 +146,8 @@ function pageOf(answer, address) {
 }
 
 async function receiptAt(page, signal) {
-  return keptUpload(await ask("GET", page, { headers: { Accept: "application/json" }, signal }));
+  const headers = { Accept: "application/json" };
+  return keptUpload(await ask("GET", page, { headers, signal, ...PATIENT }));
 }
 
 function metadata(values) {

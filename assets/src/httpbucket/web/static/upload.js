@@ -7,7 +7,7 @@ import { copy } from "./clipboard.js";
 import { Directory, pickedDirectories, walk } from "./directories.js";
 import { Memory } from "./memory.js";
 import { sendMissing } from "./missing_files.js";
-import { Broken, ask, keptUpload } from "./requests.js";
+import { ask, keptUpload } from "./requests.js";
 import { Resumable, discard } from "./resume.js";
 import { Unfinished } from "./unfinished.js";
 
@@ -160,8 +160,8 @@ class Row {
     try {
       return await storeWithoutSending(form.action, { name: this.file.name, digest, said, signal });
     } catch (error) {
-      // Sending a large file waits for the connection.
-      if (error instanceof Broken && this.goesInPieces) return null;
+      // Sending in pieces waits for the connection, or is refused likewise.
+      if (this.goesInPieces && !signal.aborted) return null;
       throw error;
     }
   }
