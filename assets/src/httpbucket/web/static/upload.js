@@ -5,6 +5,8 @@ import { canDigest, digestOf, storeWithoutSending } from "./already_kept.js";
 import { showPace, showSize } from "./amounts.js";
 import { copy } from "./clipboard.js";
 import { Directory, pickedDirectories, walk } from "./directories.js";
+import { fields, filledIn, isSame, restore, showTemplates } from "./fields.js";
+import { address, names } from "./links.js";
 import { Memory } from "./memory.js";
 import { sendMissing } from "./missing_files.js";
 import { ask, keptUpload } from "./requests.js";
@@ -20,7 +22,6 @@ const form = document.querySelector("#upload");
 const picker = form.querySelector("#file");
 const directoryPicker = form.querySelector("#directory");
 const submit = form.querySelector("button");
-const fields = [...form.querySelectorAll("fieldset input")];
 const section = document.querySelector("#files");
 const summary = document.querySelector("#summary");
 const list = section.querySelector(".rows");
@@ -115,7 +116,10 @@ class Row {
     if (this.canSendMissing) return this.sendMissing(said, signal);
     const digest = await this.digestFirst(signal);
     const known = digest && (await this.storeKnown(digest, said, signal));
-    if (known) return this.keep(known, KEPT_ALREADY);
+    if (known) {
+      this.discardBegun();
+      return this.keep(known, KEPT_ALREADY);
+    }
     const send = this.goesInPieces ? this.sendPieces : this.sendWhole;
     this.keep(await send.call(this, said, digest, signal));
   }
@@ -316,24 +320,6 @@ function sendNext() {
   for (const row of waiting.slice(0, Math.max(0, AT_ONCE - busy))) row.send();
 }
 
-// What goes with every file: the fields that are filled in.
-function filledIn() {
-  const filled = fields.map(({ name, value }) => [name, value.trim()]);
-  return Object.fromEntries(filled.filter(([, value]) => value));
-}
-
-function isSame(one, other) {
-  const [first, second] = [one, other].map((said) => JSON.stringify(Object.entries(said).sort()));
-  return first === second;
-}
-
-// Fill the fields as they were, unless the person was faster.
-function restore(said) {
-  if (Object.keys(filledIn()).length > 0) return;
-  for (const field of fields) field.value = said[field.name] ?? "";
-  showTemplates();
-}
-
 function body(file, said) {
   const parts = new FormData();
   for (const [name, value] of Object.entries(said)) parts.append(name, value);
@@ -384,64 +370,9 @@ function keepFocus(item, change) {
   }
 }
 
-function names(upload) {
-  const { id, filename } = upload;
-  const day = [id.slice(0, 4), id.slice(4, 6), id.slice(6, 8)].join("/");
-  const place = `archive/${day}/${id}/${filename}`;
-  const isTree = upload.media_type === null;
-  const uploaded = isTree ? anchor(`${place}/`, "Browse") : anchor(place, "Open the file", form.dataset.content);
-  const replicas = upload.replicas.map(({ path, part }) =>
-    part === "tree" ? anchor(`${path}/`, path) : anchor(path, path, form.dataset.content),
-  );
-  return [uploaded, ...replicas, ...findings(upload)].map((shown) => {
-    const item = document.createElement("li");
-    item.append(shown);
-    return item;
-  });
-}
-
-function findings({ id, findings: found }) {
-  if (found.length === 0) return [];
-  const link = anchor(`uploads/${id}`, found.length === 1 ? "1 finding" : `${found.length} findings`);
-  link.className = "mark";
-  return [link];
-}
-
-function anchor(path, text, base) {
-  const link = document.createElement("a");
-  link.href = address(path.split("/").map(encodeURIComponent).join("/"), base);
-  link.textContent = text;
-  return link;
-}
-
-// Relative to the form's action, which knows the prefix that a proxy may have put in front; or to
-// where kept files are linked, which may be another origin.
-function address(path, base = "") {
-  return new URL(path, new URL(base, form.action)).href;
-}
-
 function showContent(file) {
   const size = showSize(file.size);
   return file instanceof Directory ? `${file.files.length} files, ${size}` : size;
-}
-
-function showTemplates() {
-  const values = Object.fromEntries(fields.map(({ name, value }) => [name, value.trim()]));
-  for (const template of form.querySelectorAll(".templates li")) showTemplate(template, values);
-}
-
-function showTemplate(template, values) {
-  const headers = [...template.querySelectorAll("var")];
-  for (const header of headers) {
-    const value = values[header.dataset.header];
-    header.textContent = value || header.dataset.header;
-    header.classList.toggle("filled", Boolean(value));
-  }
-  const missing = headers.map(({ dataset }) => dataset.header).filter((name) => !values[name]);
-  const isBegun = missing.length < headers.length;
-  const needs = missing.length > 0 ? `needs ${[...new Set(missing)].join(" and ")}` : "";
-  template.dataset.filled = missing.length === 0;
-  template.querySelector("[role=status]").textContent = isBegun ? needs : "";
 }
 
 async function drop(event) {
