@@ -118,6 +118,9 @@ class SqliteIndex:
     def end_leases(self, blobs: Collection[Digest]) -> None:
         self._leases.end(blobs)
 
+    def lease_until(self, blob: Digest) -> datetime | None:
+        return self._leases.until(blob)
+
     def forget_leases(self, *, before: datetime) -> int:
         return self._leases.forget(before)
 
@@ -161,6 +164,17 @@ class SqliteIndex:
         with self.database.reading() as connection:
             return read_totals(connection)
 
+    def add_digests(self, blob: Descriptor) -> None:
+        with self.database.writing() as connection:
+            known = connection.execute(
+                "SELECT filename FROM blob WHERE sha256 = ?", (blob.sha256.value,)
+            ).fetchone()
+            if known:
+                _add_blob(connection, NamedBlob(known[0], blob))
+
+    def forget_all(self) -> None:
+        self.database.make_anew()
+
     def is_complete(self) -> bool:
         return self._state("complete") == "1" and not self.database.has_gap()
 
@@ -189,10 +203,8 @@ class SqliteIndex:
 def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
     blob, identity = named.blob, named.blob.sha256.value
     aliases = [digest for digest in sorted(blob.all_digests()) if digest.algorithm != "sha256"]
-    connection.execute(
-        "INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"
-        " algorithms = excluded.algorithms, digests = excluded.digests"
-        " WHERE algorithms != excluded.algorithms",
+    inserted = connection.execute(
+        "INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             identity,
             blob.size,
@@ -203,9 +215,26 @@ def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
             *packed(aliases),
         ),
     )
+    if not inserted.rowcount:
+        _add_digests_that_are_new(connection, identity, aliases)
     connection.executemany(
         "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
         [(digest.value, digest.algorithm, identity) for digest in aliases],
+    )
+
+
+def _add_digests_that_are_new(
+    connection: sqlite3.Connection, identity: bytes, aliases: list[Digest]
+) -> None:
+    """None is ever dropped, or its alias would outlive the blob."""
+    question = "SELECT algorithms, digests FROM blob WHERE sha256 = ?"
+    algorithms, digests = connection.execute(question, (identity,)).fetchone()
+    known = set(unpacked(algorithms, digests))
+    if known.issuperset(aliases):
+        return
+    every = sorted(known.union(aliases))
+    connection.execute(
+        "UPDATE blob SET algorithms = ?, digests = ? WHERE sha256 = ?", (*packed(every), identity)
     )
 
 
