@@ -33,7 +33,7 @@ lock: $(VENV)/installed-for-tests
 	$(BIN)/python tests/lock.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build/npm
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "http-bucket needs Python 3.11 or later; name one: make PYTHON=python3.13")'

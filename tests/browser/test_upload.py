@@ -270,7 +270,7 @@ class TestTemplates:
         self, template_server: LiveServer, pages: PageOpener
     ) -> None:
         page = pages.open(template_server)
-        page.drop({"kept-one.txt": b"first", "removed-one.txt": b"second"})
+        page.drop({"kept-one.txt": b"to keep", "removed-one.txt": b"second"})
         page.press("Remove", "removed-one.txt")
         page.page.get_by_label("Username").press("Enter")
         page.expect_states(kept=1)

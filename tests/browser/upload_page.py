@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from pathlib import Path
 
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.live.server import LiveServer
 
@@ -77,6 +78,34 @@ class UploadPage:
         ]
         self.page.get_by_label("Choose files").set_input_files(payloads)
 
+    def pick_paths(self, *paths: Path) -> None:
+        """Choose files of the disk, with their times."""
+        self.page.get_by_label("Choose files").set_input_files(paths)
+
+    def cut_into_pieces(self, size: int) -> None:
+        """Send files over so many bytes in pieces of as many."""
+        self.page.evaluate(
+            """size => {
+                const form = document.querySelector("#upload");
+                form.dataset.wholeBytes = form.dataset.pieceBytes = size;
+            }""",
+            size,
+        )
+
+    def lose_answer_to_last_piece(self) -> None:
+        """Let the server have the last piece of an upload, and the page no answer to it."""
+        lost: list[int] = []
+
+        def lose(route: Route) -> None:
+            answer = route.fetch()
+            if route.request.method == "PATCH" and answer.status == 200 and not lost:
+                lost.append(answer.status)
+                route.abort()
+            else:
+                route.fulfill(response=answer)
+
+        self.page.route("**/tus/*", lose)
+
     def drop(self, files: Mapping[str, bytes]) -> None:
         """Drop files on the page."""
         self.page.evaluate(_DROP, _encoded(files))
@@ -98,7 +127,7 @@ class UploadPage:
     def row(self, name: str) -> Locator:
         """What the page says of a file."""
         exactly = self.page.get_by_text(name, exact=True)
-        return self.page.locator(".rows > li").filter(has=exactly)
+        return self.page.locator("#files .rows > li").filter(has=exactly)
 
     def press(self, label: str, name: str) -> None:
         """Press a button of a file, by the name that a screen reader says."""
@@ -106,7 +135,10 @@ class UploadPage:
 
     def expect_states(self, **counts: int) -> None:
         """Wait until the summary says so: ``kept=2, refused=1``."""
-        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self.expect_told(", ".join(f"{count} {state}" for state, count in counts.items()))
+
+    def expect_told(self, told: str) -> None:
+        """Wait until the summary says so."""
         expect(self.page.locator("#summary")).to_have_text(told)
 
     def assert_no_mistakes(self) -> None:

@@ -73,6 +73,8 @@ _COVERED_ELSEWHERE = {
     "docs/how-to/run-in-docker.md",
     # Its snippets are taken apart by test_ci_snippets.
     "docs/how-to/upload-from-ci-systems.md",
+    # Its programs are run by test_large_file_programs.
+    "docs/how-to/send-a-large-file.md",
 }
 _RESTART = "make run"
 #: Where the compose file's nginx shows the store.

@@ -30,6 +30,13 @@ from httpbucket.web.sent_digests import digests_of_part
 #: An Idempotency-Key is kept in records and in the index.
 MOST_KEY_CHARACTERS = 255
 
+#: What the page's script sends in pieces and not in one request, and how large these are: a lost
+#: connection costs nothing, as what came of a piece stays, but each ends with a sync of the disk.
+WHOLE_BYTES = PIECE_BYTES = 16 * 1024**2
+
+#: Up to this size the script reads a file into memory to ask whether it is kept already.
+DIGEST_BYTES = 64 * 1024**2
+
 
 def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Blueprint:
     """The routes by which files come."""
@@ -45,6 +52,9 @@ def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Bl
             # As people write them: ``Build-Id``.
             fields=[header.title() for header in named_headers(settings.templates)],
             too_large=TooLarge(settings.max_content_length),
+            whole_bytes=WHOLE_BYTES,
+            piece_bytes=PIECE_BYTES,
+            digest_bytes=DIGEST_BYTES,
         )
         policy = script_policy(addresses.content_source)
         return Response(page, headers={"Content-Security-Policy": policy})

@@ -1,41 +1,48 @@
 // Makes the form of the upload page comfortable: directories, progress, cancel, try again.
 // Without this script the form sends files and leads to their page.
 
+import { canDigest, digestOf, storeWithoutSending } from "./already_kept.js";
+import { showPace, showSize } from "./amounts.js";
+import { copy } from "./clipboard.js";
+import { Directory, pickedDirectories, walk } from "./directories.js";
+import { fields, filledIn, isSame, restore, showTemplates } from "./fields.js";
+import { address, names } from "./links.js";
+import { Memory } from "./memory.js";
+import { sendMissing } from "./missing_files.js";
+import { ask, keptUpload } from "./requests.js";
+import { Resumable, discard } from "./resume.js";
+import { Unfinished } from "./unfinished.js";
+
 const AT_ONCE = 2;
 const SPEED_WINDOW_SECONDS = 5;
-const COPIED_SECONDS = 2;
+const KEPT_ALREADY = "Already kept; nothing was sent";
 const CANNOT_READ = "This directory cannot be read, or holds no files.";
 
 const form = document.querySelector("#upload");
 const picker = form.querySelector("#file");
 const directoryPicker = form.querySelector("#directory");
 const submit = form.querySelector("button");
-const fields = [...form.querySelectorAll("fieldset input")];
 const section = document.querySelector("#files");
 const summary = document.querySelector("#summary");
 const list = section.querySelector(".rows");
+const memory = new Memory(form.action);
+const unfinished = new Unfinished(memory, () => picker.click());
 
 // Every file goes through some of these; each state has its buttons.
 const BUTTONS = {
   chosen: ["remove"],
   queued: ["cancel"],
+  checking: ["cancel"],
   sending: ["cancel"],
+  waiting: ["now", "cancel"],
   storing: ["cancel"],
   kept: ["link", "digest"],
   refused: ["retry", "remove"],
   unfit: ["remove"],
   cancelled: ["retry", "remove"],
 };
-const UNDER_WAY = ["queued", "sending", "storing"];
-
-// What is sent in one request and kept as one tree: files by their paths below the directory.
-class Directory {
-  constructor(name, files) {
-    this.name = name;
-    this.files = files;
-    this.size = files.reduce((sum, { file }) => sum + file.size, 0);
-  }
-}
+const BUSY = ["checking", "sending", "waiting", "storing"];
+const UNDER_WAY = ["queued", ...BUSY];
 
 class Row {
   constructor(file, refusal = refusalOf(file)) {
@@ -50,7 +57,24 @@ class Row {
       button.addEventListener("click", () => this[button.dataset.action](button));
     }
     list.append(this.item);
-    this.enter(refusal ? "unfit" : "chosen", { refusal });
+    if (!refusal) this.takeUp();
+    const pace = this.begun ? "Begun before; goes on where it was" : "";
+    this.enter(refusal ? "unfit" : "chosen", { pace, refusal });
+  }
+
+  get goesInPieces() {
+    return !(this.file instanceof Directory) && this.file.size > Number(form.dataset.wholeBytes);
+  }
+
+  // Go on with what an earlier page, or a row that was removed, has begun of the same file.
+  takeUp() {
+    if (!this.goesInPieces) return;
+    this.key = memory.keyOf(this.file);
+    this.begun = memory.findIdle(this.key);
+    if (!this.begun) return;
+    memory.remember(this.key, this.begun);
+    unfinished.hide(this.key);
+    restore(this.begun.said);
   }
 
   part(name) {
@@ -77,27 +101,137 @@ class Row {
     this.enter("queued", { pace: "Waits for its turn" });
   }
 
-  send() {
-    this.enter("sending", { pace: "Connecting" });
-    this.samples = [[performance.now() / 1000, 0]];
-    this.request = new XMLHttpRequest();
-    this.request.upload.onprogress = (event) => this.measure(event);
-    this.request.upload.onload = () => this.wait();
-    this.request.onload = () => this.take(this.request);
-    this.request.onerror = () => this.lose();
-    this.request.onloadend = sendNext;
-    this.request.open("POST", form.action);
-    this.request.setRequestHeader("Accept", "application/json");
-    this.request.send(body(this.file));
+  async send() {
+    const { signal } = (this.stopper = new AbortController());
+    try {
+      await this.bring(signal);
+    } catch (error) {
+      if (!signal.aborted) this.enter("refused", { refusal: error.message });
+    }
+    sendNext();
   }
 
-  measure({ loaded, total }) {
-    this.samples.push([performance.now() / 1000, loaded]);
+  async bring(signal) {
+    const said = filledIn();
+    if (this.canSendMissing) return this.sendMissing(said, signal);
+    const digest = await this.digestFirst(signal);
+    const known = digest && (await this.storeKnown(digest, said, signal));
+    if (known) {
+      this.discardBegun();
+      return this.keep(known, KEPT_ALREADY);
+    }
+    const send = this.goesInPieces ? this.sendPieces : this.sendWhole;
+    this.keep(await send.call(this, said, digest, signal));
+  }
+
+  get canSendMissing() {
+    const isSmall = ({ file }) => file.size <= Number(form.dataset.digestBytes);
+    return canDigest && this.file instanceof Directory && this.file.files.every(isSmall);
+  }
+
+  async sendMissing(said, signal) {
+    const count = this.file.files.length;
+    this.enter("checking");
+    const { upload, sent } = await sendMissing(this.file, {
+      address: new URL(form.dataset.tree, form.action).href,
+      said,
+      signal,
+      watch: {
+        read: (done) => {
+          this.part("pace").textContent = `Looking what is already kept · ${done} of ${count} files`;
+        },
+        sending: () => this.start("Connecting"),
+        progress: (loaded, total) => this.measure(loaded, total),
+        storing: () => this.wait(),
+      },
+    });
+    const kept = sent === 0 ? KEPT_ALREADY : `Kept; ${sent} of ${count} files were sent`;
+    this.keep(upload, sent === count ? "Kept" : kept);
+  }
+
+  // Of files that can be read as a whole, and where the browser can.
+  async digestFirst(signal) {
+    const isSmall = this.file.size <= Number(form.dataset.digestBytes);
+    if (!canDigest || !isSmall || this.file instanceof Directory) return "";
+    this.enter("checking", { pace: "Looking whether it is already kept" });
+    // What cannot be read is told when it is sent.
+    const digest = await digestOf(this.file).catch(() => "");
+    signal.throwIfAborted();
+    return digest;
+  }
+
+  async storeKnown(digest, said, signal) {
+    try {
+      return await storeWithoutSending(form.action, { name: this.file.name, digest, said, signal });
+    } catch (error) {
+      // Sending in pieces waits for the connection, or is refused likewise.
+      if (this.goesInPieces && !signal.aborted) return null;
+      throw error;
+    }
+  }
+
+  async sendWhole(said, digest, signal) {
+    this.start("Connecting");
+    const headers = { Accept: "application/json" };
+    if (digest) headers["X-Checksum-Sha256"] = digest;
+    const answer = await ask("POST", form.action, {
+      headers,
+      body: body(this.file, said),
+      signal,
+      onProgress: (sent, total) => this.measure(sent, total),
+      onSent: () => this.wait(),
+    });
+    return keptUpload(answer);
+  }
+
+  async sendPieces(said, digest, signal) {
+    if (this.begun && !isSame(this.begun.said, said)) this.discardBegun();
+    this.start(this.begun ? "Looking how far it was" : "Connecting");
+    return new Resumable(this.file, {
+      begin: new URL(form.dataset.pieces, form.action).href,
+      address: this.begun?.address,
+      said: digest ? { ...said, checksum: `sha256:${digest}` } : said,
+      pieceBytes: Number(form.dataset.pieceBytes),
+      signal,
+      watch: this.watch(said),
+    }).send();
+  }
+
+  watch(said) {
+    const { name, size } = this.file;
+    return {
+      begun: (address) => {
+        this.begun = { address, said, name, size };
+        memory.remember(this.key, this.begun);
+      },
+      progress: (sent) => {
+        if (this.state !== "sending") this.start();
+        memory.keepBusy(this.key);
+        this.measure(sent, size);
+      },
+      storing: () => this.wait(),
+      waiting: (sent, goOn, why) => {
+        this.now = goOn;
+        // More may have come than was acknowledged, so that the bar stays where it is.
+        if (!this.progress.hasAttribute("value")) this.progress.value = sent / size;
+        this.enter("waiting", { pace: why });
+      },
+    };
+  }
+
+  start(pace) {
+    this.enter("sending", { pace });
+    this.samples = [];
+  }
+
+  measure(sent, total) {
+    this.samples.push([performance.now() / 1000, sent]);
     const [now] = this.samples.at(-1);
     while (now - this.samples[0][0] > SPEED_WINDOW_SECONDS) this.samples.shift();
-    this.progress.value = loaded / total;
-    const sent = showSize(Math.min(loaded, this.file.size));
-    const pace = [`${sent} of ${showSize(this.file.size)}`, ...showPace(this.samples, total)];
+    this.progress.value = sent / total;
+    // Not what a form or a tar adds.
+    const all = Math.min(total, this.file.size);
+    const pace = [`${showSize(Math.min(sent, all))} of ${showSize(all)}`, ...showPace(this.samples, total)];
     this.part("pace").textContent = pace.join(" · ");
   }
 
@@ -106,33 +240,23 @@ class Row {
     this.enter("storing", { pace: "All sent; the server is storing it" });
   }
 
-  take(request) {
-    const answer = parse(request.responseText);
-    if (request.status === 200 && answer.upload) {
-      this.keep(answer.upload);
-    } else {
-      const otherwise = `The server answered ${request.status} ${request.statusText}`.trim();
-      this.enter("refused", { refusal: answer.error ?? `${otherwise}.` });
-    }
-  }
-
-  lose() {
-    const refusal = "The connection broke, or the file cannot be read any more.";
-    this.enter("refused", { refusal });
-  }
-
-  keep(upload) {
+  keep(upload, pace = "Kept") {
+    this.forget();
     this.digestText = upload.digests.sha256;
     this.part("name").href = address(`uploads/${upload.id}`);
     this.part("names").replaceChildren(...names(upload));
-    this.enter("kept", { pace: "Kept" });
+    this.wasKnown = pace === KEPT_ALREADY;
+    this.enter("kept", { pace });
   }
 
   cancel() {
     const late = this.state === "storing";
     const pace = late ? "Cancelled, though the server may have kept it" : "Cancelled";
+    // What waited for its turn may go on another time.
+    const isUnderWay = this.state !== "queued";
     this.enter("cancelled", { pace });
-    this.request?.abort();
+    this.stopper?.abort();
+    if (isUnderWay) this.discardBegun();
     sendNext();
   }
 
@@ -145,8 +269,19 @@ class Row {
     const next = this.item.nextElementSibling ?? this.item.previousElementSibling;
     rows.splice(rows.indexOf(this), 1);
     this.item.remove();
+    if (this.begun) unfinished.offerAgain(this.key);
     (next?.querySelector("button:not([hidden])") ?? picker).focus();
     summarise();
+  }
+
+  forget() {
+    if (this.key) memory.forget(this.key);
+    this.begun = null;
+  }
+
+  discardBegun() {
+    if (this.begun) discard(this.begun.address);
+    this.forget();
   }
 
   link(button) {
@@ -180,14 +315,14 @@ function queueChosen() {
 }
 
 function sendNext() {
-  const busy = rows.filter((row) => ["sending", "storing"].includes(row.state)).length;
+  const busy = rows.filter((row) => BUSY.includes(row.state)).length;
   const waiting = rows.filter((row) => row.state === "queued");
   for (const row of waiting.slice(0, Math.max(0, AT_ONCE - busy))) row.send();
 }
 
-function body(file) {
+function body(file, said) {
   const parts = new FormData();
-  for (const field of fields) if (field.value.trim()) parts.append(field.name, field.value);
+  for (const [name, value] of Object.entries(said)) parts.append(name, value);
   if (!(file instanceof Directory)) {
     parts.append("file", file, file.name);
     return parts;
@@ -201,8 +336,9 @@ function summarise() {
   const count = (...states) => rows.filter((row) => states.includes(row.state)).length;
   const counts = [
     [count("chosen"), "to upload"],
-    [count(...UNDER_WAY), "under way"],
-    [count("kept"), "kept"],
+    [count(...UNDER_WAY) - count("waiting"), "under way"],
+    [count("waiting"), "waiting for the connection"],
+    [count("kept"), `kept${showKnown()}`],
     [count("refused", "unfit"), "refused"],
     [count("cancelled"), "cancelled"],
   ];
@@ -212,6 +348,11 @@ function summarise() {
   const chosen = count("chosen");
   submit.classList.toggle("second", chosen === 0);
   submit.textContent = chosen > 0 ? `Upload ${chosen} ${chosen === 1 ? "file" : "files"}` : "Upload";
+}
+
+function showKnown() {
+  const known = rows.filter(({ wasKnown }) => wasKnown).length;
+  return known > 0 ? ` (${known} without sending)` : "";
 }
 
 // Only what is new is told, so that a screen reader does not repeat itself.
@@ -229,127 +370,9 @@ function keepFocus(item, change) {
   }
 }
 
-function names(upload) {
-  const { id, filename } = upload;
-  const day = [id.slice(0, 4), id.slice(4, 6), id.slice(6, 8)].join("/");
-  const place = `archive/${day}/${id}/${filename}`;
-  const isTree = upload.media_type === null;
-  const uploaded = isTree ? anchor(`${place}/`, "Browse") : anchor(place, "Open the file", form.dataset.content);
-  const replicas = upload.replicas.map(({ path, part }) =>
-    part === "tree" ? anchor(`${path}/`, path) : anchor(path, path, form.dataset.content),
-  );
-  return [uploaded, ...replicas, ...findings(upload)].map((shown) => {
-    const item = document.createElement("li");
-    item.append(shown);
-    return item;
-  });
-}
-
-function findings({ id, findings: found }) {
-  if (found.length === 0) return [];
-  const link = anchor(`uploads/${id}`, found.length === 1 ? "1 finding" : `${found.length} findings`);
-  link.className = "mark";
-  return [link];
-}
-
-function anchor(path, text, base) {
-  const link = document.createElement("a");
-  link.href = address(path.split("/").map(encodeURIComponent).join("/"), base);
-  link.textContent = text;
-  return link;
-}
-
-// Relative to the form's action, which knows the prefix that a proxy may have put in front; or to
-// where kept files are linked, which may be another origin.
-function address(path, base = "") {
-  return new URL(path, new URL(base, form.action)).href;
-}
-
-function parse(text) {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-async function copy(text, button) {
-  const label = button.textContent;
-  button.textContent = (await toClipboard(text)) ? "Copied" : "Could not copy";
-  setTimeout(() => (button.textContent = label), COPIED_SECONDS * 1000);
-}
-
-// The clipboard's own interface is there over HTTPS and on localhost only.
-async function toClipboard(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyBySelection(text);
-  }
-}
-
-function copyBySelection(text) {
-  const focused = document.activeElement;
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  const copied = document.execCommand("copy");
-  area.remove();
-  focused.focus();
-  return copied;
-}
-
 function showContent(file) {
   const size = showSize(file.size);
   return file instanceof Directory ? `${file.files.length} files, ${size}` : size;
-}
-
-function showSize(size) {
-  let amount = size;
-  for (const unit of ["B", "kB", "MB", "GB"]) {
-    if (amount < 1023.95) return `${shorten(amount)} ${unit}`;
-    amount /= 1024;
-  }
-  return `${shorten(amount)} TB`;
-}
-
-function shorten(amount) {
-  return amount.toFixed(1).replace(/\.0$/, "");
-}
-
-function showPace(samples, total) {
-  const [[start, sentThen], [now, sent]] = [samples[0], samples.at(-1)];
-  const speed = (sent - sentThen) / (now - start);
-  // The first moment only fills buffers.
-  if (now - start < 0.5 || !(speed > 0)) return [];
-  return [`${showSize(speed)}/s`, `${showDuration((total - sent) / speed)} left`];
-}
-
-function showDuration(seconds) {
-  const minutes = Math.round(seconds / 60);
-  if (seconds < 59.5) return `${Math.max(1, Math.round(seconds))} s`;
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-function showTemplates() {
-  const values = Object.fromEntries(fields.map(({ name, value }) => [name, value.trim()]));
-  for (const template of form.querySelectorAll(".templates li")) showTemplate(template, values);
-}
-
-function showTemplate(template, values) {
-  const headers = [...template.querySelectorAll("var")];
-  for (const header of headers) {
-    const value = values[header.dataset.header];
-    header.textContent = value || header.dataset.header;
-    header.classList.toggle("filled", Boolean(value));
-  }
-  const missing = headers.map(({ dataset }) => dataset.header).filter((name) => !values[name]);
-  const isBegun = missing.length < headers.length;
-  const needs = missing.length > 0 ? `needs ${[...new Set(missing)].join(" and ")}` : "";
-  template.dataset.filled = missing.length === 0;
-  template.querySelector("[role=status]").textContent = isBegun ? needs : "";
 }
 
 async function drop(event) {
@@ -362,40 +385,6 @@ async function drop(event) {
   const entries = items.filter(isDirectory).map((item) => item.webkitGetAsEntry());
   add(items.filter((item) => !isDirectory(item)).map((item) => item.getAsFile()));
   for (const entry of entries) add([await walk(entry)]);
-}
-
-async function walk(root) {
-  const files = [];
-  try {
-    await gather(root, "", files);
-  } catch {
-    files.length = 0;
-  }
-  return new Directory(root.name, files);
-}
-
-async function gather(directory, path, files) {
-  const reader = directory.createReader();
-  const next = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-  // A reader gives a hundred at a time.
-  for (let entries = await next(); entries.length > 0; entries = await next()) {
-    for (const entry of entries) {
-      const inner = path + entry.name;
-      if (entry.isDirectory) await gather(entry, `${inner}/`, files);
-      else files.push({ path: inner, file: await new Promise((...done) => entry.file(...done)) });
-    }
-  }
-}
-
-// Files that were picked with their directory say "results/deep/a.xml".
-function pickedDirectories(picked) {
-  const found = new Map();
-  for (const file of picked) {
-    const [name, ...rest] = file.webkitRelativePath.split("/");
-    if (!found.has(name)) found.set(name, []);
-    found.get(name).push({ path: rest.join("/"), file });
-  }
-  return [...found].map(([name, files]) => new Directory(name, files));
 }
 
 function hover(event) {
@@ -434,8 +423,13 @@ function enhance() {
   window.addEventListener("beforeunload", (event) => {
     if (rows.some((row) => UNDER_WAY.includes(row.state))) event.preventDefault();
   });
+  // Another page, or this one after a reload, may go on.
+  window.addEventListener("pagehide", () => {
+    for (const row of rows) if (row.begun) memory.release(row.key);
+  });
   showTemplates();
   summarise();
+  unfinished.show();
 }
 
 enhance();
