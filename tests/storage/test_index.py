@@ -94,6 +94,16 @@ class TestIndex:
         for digest in ONE.all_digests():
             assert index.find(digest) == (ONE.sha256,)
 
+    def test_every_member_of_a_large_tree_is_found(self, index: Index) -> None:
+        members = [descriptor(b"%d" % number) for number in range(5000)]
+        entries = [ManifestEntry(f"{blob.sha256.hex}.txt", blob) for blob in members]
+        tree, text = tree_of(b"archive", [*entries, ManifestEntry("once more.txt", members[0])])
+        record = replace(record_of(ONE), tree=tree)
+        index.add(record, Manifest(*read_manifest(text.splitlines())))
+        values = {bytes.fromhex(blob.digests["md5"]): blob.sha256.value for blob in members}
+        assert dict(index.find_many("md5", list(values))) == values
+        assert index.describe(members[0].sha256) == KnownBlob(members[0], entries[0].path)
+
     def test_a_manifest_that_breaks_off_changes_nothing(self, index: Index) -> None:
         tree, _ = tree_of(b"one", [])
         with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):

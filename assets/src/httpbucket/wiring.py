@@ -170,7 +170,7 @@ def build(
     media_type_of: Callable[[bytes], str] | None = None,
 ) -> Services:
     """The services on a backend; ``media_type_of`` is libmagic's unless given."""
-    index_gap = threading.Event()
+    index_gap, crew = threading.Event(), Crew()
     media_type_of = media_type_of or MediaTypes().of
     publish = Publish(
         trees=stores.trees,
@@ -186,14 +186,14 @@ def build(
         staging=stores.staging,
         blobs=stores.blobs,
         trees=stores.trees,
-        unpack=_unpack(settings, stores, media_type_of),
+        unpack=_unpack(settings, stores, media_type_of, crew),
         publish=publish,
         retries=Retries(stores.index, stores.records, stores.in_turn, now),
         kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
         media_type_of=media_type_of,
         digests=settings.digests,
         max_content_length=settings.max_content_length,
-        crew=Crew(),
+        crew=crew,
     )
     browse = Browse(
         blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
@@ -238,7 +238,9 @@ def _ask(settings: Settings, stores: Stores, index: Index, now: Callable[[], dat
     )
 
 
-def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str]) -> Unpack:
+def _unpack(
+    settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str], crew: Crew
+) -> Unpack:
     return Unpack(
         staging=stores.staging,
         blobs=stores.blobs,
@@ -262,4 +264,5 @@ def _unpack(settings: Settings, stores: Stores, media_type_of: Callable[[bytes],
         ),
         stay_packed=settings.unpack_not,
         concurrency=settings.unpack_concurrency,
+        crew=crew,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from httpbucket.content.archive import UNPACKER_VERSION, read_archive
 from httpbucket.content.findings import Findings
-from httpbucket.content.hashing import ContentHasher, Hasher
+from httpbucket.content.hashing import digests_of
 from httpbucket.content.kind import ArchiveKind
 from httpbucket.content.limits import Budget
 from httpbucket.content.media_type import media_type_of_name
@@ -64,6 +65,8 @@ class TreeBuilder:
         self._act = act
         self._check = check
         self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
+        self._sizes = [digest_size(algorithm) or 0 for algorithm in self._algorithms]
+        self._identity = self._algorithms.index("sha256")
         self._batch = blobs.batch()
         self._taken: list[bytes] = []
 
@@ -113,11 +116,9 @@ class TreeBuilder:
         first = next(pieces, b"")
         second = next(pieces, None)
         if second is None:
-            hasher = ContentHasher(self._algorithms)
-            hasher.update(first)
-            packed = self._packed(hasher)
-            self._batch.add_bytes(first, _identity(hasher))
-            return packed
+            raw = digests_of(first, self._algorithms)
+            self._batch.add_bytes(first, sha256(raw[self._identity].hex()))
+            return _packed(len(first), zlib.crc32(first), raw)
         return self._take_large(itertools.chain((first, second), pieces))
 
     def _take_large(self, pieces: Iterable[bytes]) -> bytes:
@@ -125,19 +126,17 @@ class TreeBuilder:
         for piece in pieces:
             self._check()
             incoming.write(piece)
-        self._batch.add_staged(incoming.staged, _identity(incoming.hasher))
-        return self._packed(incoming.hasher)
-
-    def _packed(self, hasher: Hasher) -> bytes:
+        hasher = incoming.hasher
         digests = hasher.digests()
-        raw = b"".join(bytes.fromhex(digests[algorithm]) for algorithm in self._algorithms)
-        return _SIZES.pack(hasher.size, hasher.crc32) + raw
+        self._batch.add_staged(incoming.staged, sha256(digests["sha256"]))
+        raw = [bytes.fromhex(digests[algorithm]) for algorithm in self._algorithms]
+        return _packed(hasher.size, hasher.crc32, raw)
 
     def _unpacked(self, packed: bytes, path: str) -> Descriptor:
         size, crc32 = _SIZES.unpack_from(packed)
         digests, start = {}, _SIZES.size
-        for algorithm in self._algorithms:
-            end = start + (digest_size(algorithm) or 0)
+        for algorithm, length in zip(self._algorithms, self._sizes, strict=True):
+            end = start + length
             digests[algorithm] = packed[start:end].hex()
             start = end
         return Descriptor(digests, size, crc32, media_type_of_name(path))
@@ -168,8 +167,8 @@ class TreeBuilder:
 _PlannedEntry = tuple[str, Planned[bytes]]
 
 
-def _identity(hasher: Hasher) -> Digest:
-    return sha256(hasher.digests()["sha256"])
+def _packed(size: int, crc32: int, digests: Iterable[bytes]) -> bytes:
+    return _SIZES.pack(size, crc32) + b"".join(digests)
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

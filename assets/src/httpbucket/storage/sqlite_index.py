@@ -12,8 +12,9 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, digest_size
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
-from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
+from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many
@@ -41,8 +42,9 @@ class SqliteIndex:
 
     def _add(self, record: Record, manifest: Manifest | None) -> None:
         with self.database.writing() as connection:
-            for named in record.named_blobs():
-                _add_blob(connection, named)
+            named_blobs = record.named_blobs()
+            add_blobs(connection, ((named.name, named.blob) for named in named_blobs))
+            for named in named_blobs:
                 _name(connection, named.blob, record.id)
             if record.tree and manifest:
                 _add_tree(connection, record.tree.manifest, manifest)
@@ -170,32 +172,8 @@ class SqliteIndex:
             connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
 
-def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
-    blob, identity = named.blob, named.blob.sha256.value
-    aliases = [digest for digest in sorted(blob.all_digests()) if digest.algorithm != "sha256"]
-    connection.execute(
-        "INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET"
-        " algorithms = excluded.algorithms, digests = excluded.digests"
-        " WHERE algorithms != excluded.algorithms",
-        (
-            identity,
-            blob.size,
-            blob.crc32,
-            blob.media_type,
-            # A name may hold what was never Unicode; SQLite's text may not.
-            as_text(named.name),
-            ",".join(digest.algorithm for digest in aliases),
-            b"".join(digest.value for digest in aliases),
-        ),
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
-        [(digest.value, digest.algorithm, identity) for digest in aliases],
-    )
-
-
 def _unpacked(algorithms: str, digests: bytes) -> Iterator[tuple[str, str]]:
-    """The digests as `_add_blob` packed them: raw, one after the other, in the named order."""
+    """The digests as `add_blobs` packed them: raw, one after the other, in the named order."""
     start = 0
     for algorithm in filter(None, algorithms.split(",")):
         end = start + (digest_size(algorithm) or 0)
@@ -207,13 +185,8 @@ def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manife
     """Take in a tree's members, once for each manifest, however many uploads share it."""
     row = (blob.sha256.value,)
     inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?)", row)
-    if not inserted.rowcount:
-        return
-    for entry in manifest.entries:
-        if entry.blob:
-            _add_blob(connection, NamedBlob(entry.path.rpartition("/")[2], entry.blob))
-            names = (entry.blob.sha256.value, blob.sha256.value)
-            connection.execute("INSERT OR IGNORE INTO named_by_manifest VALUES (?, ?)", names)
+    if inserted.rowcount:
+        add_members(connection, *row, manifest.entries)
 
 
 def _name(connection: sqlite3.Connection, blob: Descriptor, upload: UploadId) -> None:
