@@ -63,6 +63,13 @@ class TestIndex:
         assert index.has_upload(upload_id(1)) is True
         assert index.has_upload(upload_id(2)) is False
 
+    def test_of_many_uploads_those_are_known_that_were_taken_in(self, index: Index) -> None:
+        uploads = [upload_id(number) for number in range(1, 9)]
+        for number in (2, 5):
+            index.add(record_of(ONE, number=number), None)
+        assert set(index.known_uploads(uploads)) == {upload_id(2), upload_id(5)}
+        assert not index.known_uploads([])
+
     def test_two_contents_of_one_md5_are_both_found(self, index: Index) -> None:
         for number, blob in enumerate(COLLIDING):
             index.add(record_of(blob, number=number), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_leases import SqliteLeases
-from httpbucket.storage.sqlite_many import find_many
-from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_many import find_many, rows_of_many
+from httpbucket.storage.sqlite_search import find_uploads
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
 
@@ -79,6 +78,12 @@ class SqliteIndex:
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
 
+    def known_uploads(self, uploads: Collection[UploadId]) -> frozenset[UploadId]:
+        question = "SELECT id FROM upload WHERE id IN ({})"
+        with self.database.reading() as connection:
+            rows = rows_of_many(connection, question, [str(upload) for upload in uploads])
+        return frozenset(UploadId(upload) for (upload,) in rows)
+
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         if digest.algorithm == "sha256":
             rows = self.database.rows("SELECT sha256 FROM blob WHERE sha256 = ?", digest.value)
@@ -136,12 +141,8 @@ class SqliteIndex:
         return UploadId(rows[0][0]) if rows else None
 
     def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
-        question, values = candidates(wanted, before=before)
-        with self.database.reading() as connection:
-            rows = connection.execute(question, values)
-            # Closed, or a read that was not finished would keep the log from being trimmed.
-            with closing(rows):
-                return chosen(rows, limit)
+        with self.database.one_moment() as connection:
+            return find_uploads(connection, wanted, before=before, limit=limit)
 
     def totals(self) -> Totals:
         with self.database.reading() as connection:
