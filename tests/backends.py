@@ -14,6 +14,7 @@ from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryCapacity,
     MemoryIndex,
+    MemoryPendingTrees,
     MemoryRecords,
     MemoryReplicas,
     MemoryStaging,
@@ -56,11 +57,13 @@ def memory_stores(
         shelves=MemoryShelves(
             records=records, replicas=replicas.directories, blobs=blobs, trees=trees
         ),
+        pending_trees=MemoryPendingTrees(),
         partials=MemoryPartialUploads(staging),
         repair=MemoryRepair(blobs),
         index=index or MemoryIndex(),
         capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),
+        secret=b"a secret of tests",
         in_turn=MemoryTurns(),
     )
 

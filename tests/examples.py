@@ -58,8 +58,23 @@ def stage(staging: Staging, content: bytes) -> StagedFile:
 
 def keep(stores: Stores, content: bytes) -> Descriptor:
     """Keep a content as a blob, and describe it."""
-    stores.blobs.keep(stage(stores.staging, content), identity(content))
+    keep_staged(stores, content)
     return descriptor(content)
+
+
+def keep_staged(stores: Stores, content: bytes) -> bool:
+    """Keep a content as a blob that nothing holds; whether it is new."""
+    staged = stage(stores.staging, content)
+    is_new = stores.blobs.keep(staged, identity(content))
+    staged.discard()
+    return is_new
+
+
+def keep_manifest(stores: Stores, tree: Tree, manifest: bytes) -> None:
+    """Keep the manifest that `tree_of` gave."""
+    staged = stage(stores.staging, manifest)
+    stores.trees.keep(staged, tree.manifest.sha256)
+    staged.discard()
 
 
 def keep_upload(stores: Stores, content: bytes, *, number: int = 0, days: int = 0) -> Record:

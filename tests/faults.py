@@ -25,6 +25,10 @@ class FaultyDisk(Disk):
         """Count from 0 on again, and fail the call with this number."""
         self.calls, self._failing, self._error = [], {failing}, error
 
+    def fail_from(self, first: int, error: int) -> None:
+        """Count from 0 on again, and fail every call from this number on."""
+        self.calls, self._failing, self._error = [], range(first, 10**9), error
+
     def fail_from_now_on(self, error: int) -> None:
         """Fail every call."""
         self.calls, self._failing, self._error = [], range(10**9), error
@@ -81,6 +85,14 @@ class FaultyDisk(Disk):
     def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
         self._count("rename")
         super().rename(source, target, directory=directory)
+
+    def unlink(self, path: Path | str, *, directory: int | None = None) -> None:
+        self._count("unlink")
+        super().unlink(path, directory=directory)
+
+    def rename_out(self, name: str, target: Path, *, directory: int) -> None:
+        self._count("rename_out")
+        super().rename_out(name, target, directory=directory)
 
     def _count(self, call: str) -> None:
         self.calls.append(call)

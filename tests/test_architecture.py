@@ -31,6 +31,7 @@ ARROWS = {
 AT_HOME = {
     "flask": {"web"},
     "werkzeug": {"web"},
+    "itsdangerous": {"services"},
     "jinja2": {"web"},
     "gunicorn": {"server"},
     "magic": {"content"},
@@ -51,7 +52,7 @@ PURE = {
         "datetime",
     ),
     *("enum", "fnmatch", "functools", "hashlib", "itertools", "json", "math", "operator", "re"),
-    *("string", "typing", "unicodedata", "zlib", "posixpath"),
+    *("string", "struct", "typing", "unicodedata", "zlib", "posixpath"),
 }
 
 FORBIDDEN_NAMES = {

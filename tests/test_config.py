@@ -260,3 +260,36 @@ def test_other_variables_do_not_matter() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.from_environ({}).threads = 3  # type: ignore[misc]
+
+
+class TestRetention:
+    def test_it_is_for_ever_unless_set(self) -> None:
+        retention = Settings.from_environ({"REPLICATE_0": "user/${USERNAME}"}).retention
+        assert (retention.days, retention.max_days) == (None, None)
+        assert [(one.days, one.keep) for one in retention.templates] == [(None, None)]
+
+    def test_templates_have_their_own(self) -> None:
+        environ = {
+            "REPLICATE_3": "user/${USERNAME}",
+            "REPLICATE_3_DAYS": "7",
+            "REPLICATE_3_KEEP": "10",
+            "RETENTION_DAYS": "90",
+            "RETENTION_MAX_DAYS": "365",
+        }
+        retention = Settings.from_environ(environ).retention
+        assert (retention.days, retention.max_days) == (90, 365)
+        assert [(one.days, one.keep) for one in retention.templates] == [(7, 10)]
+
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {"RETENTION_DAYS": "0"},
+            {"RETENTION_MAX_DAYS": "x"},
+            {"REPLICATE_0_DAYS": "5"},
+            {"REPLICATE_0": "user/${USERNAME}", "REPLICATE_0_KEEP": "-1"},
+        ],
+    )
+    def test_a_rule_that_is_none_is_a_mistake(self, environ: dict[str, str]) -> None:
+        with pytest.raises(InvalidSettings) as refusal:
+            Settings.from_environ(environ)
+        assert len(refusal.value.mistakes) == 1

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from tests.benchmark import ask, unpack
+from tests.benchmark import ask, trees, unpack
 
 
 def main() -> None:
@@ -23,6 +23,7 @@ def main() -> None:
         found = [
             unpack.benchmark(Path(directory), rounds=options.rounds),
             ask.benchmark(Path(directory) / "ask", rounds=options.rounds),
+            trees.benchmark(Path(directory) / "trees", rounds=options.rounds),
         ]
     print("\n\n".join(found))
 

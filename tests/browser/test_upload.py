@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -17,6 +18,80 @@ def kept_names(server: LiveServer) -> set[str]:
     """The names of the files that lie in the archive, without records and manifests."""
     paths = (server.archive / "archive").rglob("*")
     return {path.name for path in paths if path.is_file() and not path.name.startswith(".")}
+
+
+REPORT = {"a.txt": b"first", "deep/down/b & <b>.txt": b"second", "déjà.xml": b"third"}
+
+
+def kept_trees(server: LiveServer, name: str) -> list[dict[str, bytes]]:
+    """The files of every tree of this name, by path."""
+    roots = (server.archive / "archive").glob(f"*/*/*/*/{name}")
+    return [
+        {
+            str(path.relative_to(root)): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+        for root in roots
+    ]
+
+
+class TestDirectories:
+    def test_a_picked_one_is_one_upload(
+        self, plain_server: LiveServer, pages: PageOpener, tmp_path: Path
+    ) -> None:
+        for path, content in REPORT.items():
+            (tmp_path / "picked" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "picked" / path).write_bytes(content)
+        (tmp_path / "picked" / "empty").mkdir()
+        page = pages.open(plain_server)
+        page.page.get_by_label("Choose a directory").set_input_files(tmp_path / "picked")
+        page.expect_states(kept=1)
+        assert kept_trees(plain_server, "picked") == [REPORT]
+        row = page.row("picked")
+        expect(row).to_contain_text("3 files, 16 B")
+        expect(row.get_by_role("button", name="Copy SHA-256")).to_be_hidden()
+        row.get_by_role("link", name="Browse").click()
+        expect(page.page.get_by_text("déjà.xml")).to_be_visible()
+
+    def test_a_dropped_one_is_one_upload_and_the_files_beside_it_are_kept(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        page.drop_directory("dropped", REPORT, beside={"beside.txt": b"beside"})
+        page.expect_states(kept=2)
+        assert kept_trees(plain_server, "dropped") == [REPORT]
+        assert "beside.txt" in kept_names(plain_server)
+
+    def test_one_without_files_is_refused(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        page.drop_directory("empty", {}, beside={})
+        page.expect_states(refused=1)
+        expect(page.row("empty").get_by_role("alert")).to_contain_text("holds no files")
+
+    def test_one_over_the_limit_is_refused_before_it_is_sent(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        half = bytes(LIMIT // 2 + 1)
+        page.drop_directory("large", {"a": half, "b": half}, beside={})
+        page.expect_states(refused=1)
+        assert kept_trees(plain_server, "large") == []
+
+    def test_it_can_be_cancelled_and_tried_again(
+        self, plain_server: LiveServer, pages: PageOpener
+    ) -> None:
+        page = pages.open(plain_server)
+        page.throttle(20_000)
+        page.drop_directory("slow", REPORT | {"big": bytes(LIMIT // 2)}, beside={})
+        page.press("Cancel", "slow")
+        page.expect_states(cancelled=1)
+        page.throttle(-1)
+        page.press("Try again", "slow")
+        page.expect_states(kept=1)
+        assert len(kept_trees(plain_server, "slow")) == 1
 
 
 class TestSeveralFiles:
@@ -36,22 +111,6 @@ class TestSeveralFiles:
         page.drop({"d.txt": b"one more"})
         page.expect_states(kept=4)
         assert kept_names(plain_server) == {*THREE, "d.txt"}
-
-    def test_a_dropped_directory_is_refused_and_the_files_beside_it_are_kept(
-        self, plain_server: LiveServer, pages: PageOpener
-    ) -> None:
-        page = pages.open(plain_server)
-        # Scripts cannot make an item that is a directory.
-        page.page.evaluate(
-            """() => DataTransferItem.prototype.webkitGetAsEntry = function () {
-                const {name} = this.getAsFile();
-                return {name, isDirectory: name === "report"};
-            }"""
-        )
-        page.drop({"a.txt": b"first", "report": b""})
-        page.expect_states(kept=1, refused=1)
-        expect(page.row("report").get_by_role("alert")).to_contain_text("This is a directory")
-        assert kept_names(plain_server) == {"a.txt"}
 
     def test_links_lead_to_the_upload_and_to_the_bytes(
         self, plain_server: LiveServer, pages: PageOpener

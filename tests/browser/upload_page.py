@@ -23,6 +23,36 @@ _DROP = """files => {
 }"""
 
 
+#: The same of a directory, which scripts cannot drag: its entry is made up, in pieces of two.
+_DROP_DIRECTORY = """([name, files, beside]) => {
+    const file = (path, content) => new File(
+        [Uint8Array.from(atob(content), sign => sign.charCodeAt(0))], path.split("/").at(-1));
+    const directory = (name, files) => ({
+        name, isDirectory: true, createReader: () => {
+            const inner = new Map();
+            for (const [path, content] of Object.entries(files)) {
+                const [first, ...rest] = path.split("/");
+                if (rest.length === 0) {
+                    inner.set(first, {name: first, file: (done) => done(file(path, content))});
+                } else {
+                    const below = inner.get(first)?.files ?? {};
+                    below[rest.join("/")] = content;
+                    inner.set(first, {...directory(first, below), files: below});
+                }
+            }
+            const entries = [...inner.values()];
+            return {readEntries: (done) => setTimeout(() => done(entries.splice(0, 2)))};
+        },
+    });
+    const items = Object.entries(beside).map(([name, content]) => ({
+        kind: "file", webkitGetAsEntry: () => ({name}), getAsFile: () => file(name, content)}));
+    items.push({kind: "file", webkitGetAsEntry: () => directory(name, files)});
+    const event = new Event("drop", {bubbles: true, cancelable: true});
+    event.dataTransfer = {types: ["Files"], items};
+    document.body.dispatchEvent(event);
+}"""
+
+
 class UploadPage:
     """One tab with the upload page of a server."""
 
@@ -49,8 +79,13 @@ class UploadPage:
 
     def drop(self, files: Mapping[str, bytes]) -> None:
         """Drop files on the page."""
-        encoded = {name: base64.b64encode(content).decode() for name, content in files.items()}
-        self.page.evaluate(_DROP, encoded)
+        self.page.evaluate(_DROP, _encoded(files))
+
+    def drop_directory(
+        self, name: str, files: Mapping[str, bytes], *, beside: Mapping[str, bytes]
+    ) -> None:
+        """Drop a directory, and files beside it."""
+        self.page.evaluate(_DROP_DIRECTORY, [name, _encoded(files), _encoded(beside)])
 
     def throttle(self, bytes_per_second: int) -> None:
         """Make sending slow; -1 makes it fast again."""
@@ -82,3 +117,7 @@ class UploadPage:
         # Refusals and lost connections are told there as well.
         if kind == "error" and "Failed to load resource" not in text:
             self._mistakes.append(text)
+
+
+def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(content).decode() for name, content in files.items()}

@@ -35,12 +35,12 @@ class Recording(dict[str, str]):
         return super().get(name, default)
 
 
-@pytest.mark.parametrize("page", SETTINGS_TABLES, ids=name_of)
-def test_the_table_holds_every_setting_that_is_read_and_no_other(page: Path) -> None:
-    environ = Recording()
-    Settings.from_environ(environ)
-    read = {re.sub(r"^REPLICATE_\d+$", "REPLICATE_n", name) for name in environ.asked}
-    assert set(_defaults(page)) == read
+def test_the_reference_holds_every_setting_that_is_read_and_no_other() -> None:
+    assert set(_defaults(reference("configuration"))) == _settings()
+
+
+def test_the_readme_names_no_setting_that_there_is_not() -> None:
+    assert set(_defaults(README)) - _settings() == set()
 
 
 @pytest.mark.parametrize("page", SETTINGS_TABLES, ids=name_of)
@@ -115,6 +115,12 @@ def test_the_map_has_every_package() -> None:
     names = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     text = (DOCS / "explanation" / "architecture.md").read_text()
     assert {name for name in names if f" {name} " not in text} == set()
+
+
+def _settings() -> set[str]:
+    environ = Recording()
+    Settings.from_environ(environ)
+    return {re.sub(r"^REPLICATE_\d+", "REPLICATE_n", name) for name in environ.asked}
 
 
 def _defaults(page: Path) -> dict[str, str]:

@@ -11,9 +11,9 @@ from httpbucket.domain.replica import (
     Outcome,
     ReplicaName,
     Series,
+    in_series,
     looks_like_replica,
     minute_stamp,
-    newest,
     next_number,
     result_outcome,
 )
@@ -192,11 +192,12 @@ def test_numbers_have_no_holes(filename: str, others: list[int]) -> None:
 def test_the_newest_is_by_minute_and_then_by_number() -> None:
     series = Series("x", ".xml")
     entries = ["x.latest.xml", "x.20261121.1432.9.xml", "x.20261121.1432.10.xml", "x.1.xml"]
-    assert newest(entries, series) == series.numbered(MINUTE, 10)
-    assert newest([*entries, "x.20270101.0000.0.xml"], series) == series.numbered(
-        "20270101.0000", 0
-    )
-    assert newest(["x.latest.xml", f"x.{MINUTE}.0"], series) is None
+    found = in_series(entries, series)
+    assert found[0] == series.numbered(MINUTE, 10)
+    assert found == sorted(found, reverse=True)
+    later = in_series([*entries, "x.20270101.0000.0.xml"], series)
+    assert later[0] == series.numbered("20270101.0000", 0)
+    assert in_series(["x.latest.xml", f"x.{MINUTE}.0"], series) == []
 
 
 def test_the_minute_is_in_utc() -> None:

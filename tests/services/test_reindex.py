@@ -22,9 +22,9 @@ from tests.examples import (
     descriptor,
     identity,
     keep,
+    keep_manifest,
     keep_upload,
     record_of,
-    stage,
     tree_of,
 )
 
@@ -52,7 +52,7 @@ def keep_tree(stores: Stores, *, with_manifest: bool = True) -> Record:
     members = [ManifestEntry("a.txt", descriptor(b"member"))]
     tree, manifest = tree_of(b"archive", members)
     if with_manifest:
-        stores.trees.keep(stage(stores.staging, manifest), tree.manifest.sha256)
+        keep_manifest(stores, tree, manifest)
     record = replace(record_of(keep(stores, b"archive")), tree=tree)
     return record
 
@@ -164,8 +164,7 @@ class TestDamage:
     def test_an_upload_whose_manifest_is_damaged_is_known_without_its_tree(self) -> None:
         stores = memory_backend().stores
         tree, manifest = tree_of(b"archive", [ManifestEntry("a.txt", descriptor(b"member"))])
-        staged = stage(stores.staging, manifest + b"{half an ent")
-        stores.trees.keep(staged, tree.manifest.sha256)
+        keep_manifest(stores, tree, manifest + b"{half an ent")
         stores.records.publish(replace(record_of(keep(stores, b"archive")), tree=tree))
         assert reindex_of(stores).catch_up() is True
         assert stores.index.find(identity(b"archive")) == (identity(b"archive"),)
@@ -182,6 +181,9 @@ class Announcing(MemoryRecords):
 
     def load(self, upload: UploadId) -> Record:
         return self._load(upload)
+
+    def has(self, upload: UploadId) -> bool:
+        return True
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         return iter(self._ids)

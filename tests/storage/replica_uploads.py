@@ -11,7 +11,7 @@ from httpbucket.domain.replica import Series
 from httpbucket.domain.upload import NamedBlob, Record, Replica, Tree
 from httpbucket.storage.base import HeldDirectories
 from httpbucket.wiring import Stores
-from tests.examples import descriptor, keep, record_of, stage, tree_of
+from tests.examples import descriptor, keep, keep_manifest, record_of, tree_of
 
 BOB = "replica/user/bob"
 EVE = "replica/user/eve"
@@ -71,7 +71,7 @@ def keep_tree(stores: Stores, source: bytes) -> Tree:
         keep(stores, content)
     entries = [ManifestEntry(path, descriptor(content)) for path, content in members.items()]
     tree, manifest = tree_of(source, [*entries, ManifestEntry("hollow", None)])
-    stores.trees.keep(stage(stores.staging, manifest), tree.manifest.sha256)
+    keep_manifest(stores, tree, manifest)
     return tree
 
 

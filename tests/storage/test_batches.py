@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
-from httpbucket.domain.errors import BucketError, StorageFull, StorageUnavailable
+from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
 from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.disk import Disk
@@ -48,6 +48,7 @@ class TestBlobBatch:
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         assert new_blobs(stores) == set()
         batch.keep()
+        batch.discard()
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
         assert backend.staged() == []
 
@@ -59,6 +60,7 @@ class TestBlobBatch:
             batch.add_staged(stage(stores.staging, SMALL), identity(SMALL))
             batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
+        batch.discard()
         assert new_blobs(stores) == {identity(SMALL).hex, identity(LARGE).hex}
         assert backend.staged() == []
 
@@ -71,6 +73,7 @@ class TestBlobBatch:
         batch.add_bytes(SMALL, identity(SMALL))
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
+        batch.discard()
         assert inodes(stores, SMALL, LARGE) == before
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
 
@@ -81,6 +84,7 @@ class TestBlobBatch:
         keep(stores, SMALL)
         before = inodes(stores, SMALL)
         batch.keep()
+        batch.discard()
         assert inodes(stores, SMALL) == before
 
     def test_the_empty_content_is_taken_as_any_other(self, stores: Stores) -> None:
@@ -88,10 +92,13 @@ class TestBlobBatch:
         batch.add_bytes(b"", identity(b""))
         batch.add_staged(stores.staging.create(), identity(b""))
         batch.keep()
+        batch.discard()
         assert stores.blobs.size(identity(b"")) == 0
 
     def test_an_empty_batch_can_be_kept(self, stores: Stores) -> None:
-        stores.blobs.batch().keep()
+        batch = stores.blobs.batch()
+        batch.keep()
+        batch.discard()
         assert new_blobs(stores) == set()
 
     def test_what_is_forgotten_does_not_become_a_blob(self, backend: Backend) -> None:
@@ -103,6 +110,7 @@ class TestBlobBatch:
         for content in (SMALL, LARGE, LARGE, b"never taken"):
             batch.forget(identity(content))
         batch.keep()
+        batch.discard()
         assert new_blobs(stores) == {identity(b"wanted").hex}
         assert backend.staged() == []
 
@@ -112,6 +120,7 @@ class TestBlobBatch:
         batch.forget(identity(SMALL))
         batch.add_bytes(SMALL, identity(SMALL))
         batch.keep()
+        batch.discard()
         assert read(stores, SMALL) == SMALL
 
     def test_a_blob_that_is_forgotten_stays(self, stores: Stores) -> None:
@@ -120,6 +129,7 @@ class TestBlobBatch:
         batch.add_bytes(SMALL, identity(SMALL))
         batch.forget(identity(SMALL))
         batch.keep()
+        batch.discard()
         assert read(stores, SMALL) == SMALL
 
     def test_what_is_discarded_leaves_nothing(self, backend: Backend) -> None:
@@ -145,6 +155,7 @@ class TestBlobBatch:
             batch.add_bytes(SMALL, identity(SMALL))
         first.discard()
         second.keep()
+        second.discard()
         assert read(stores, SMALL) == SMALL
 
 
@@ -161,6 +172,7 @@ class TestOnDisk:
         batch.add_bytes(SMALL, identity(SMALL))
         batch.add_staged(stage(local.staging, LARGE), identity(LARGE))
         batch.keep()
+        batch.discard()
         for content in (SMALL, LARGE):
             path = layout.blob(identity(content))
             assert stat.S_IMODE(path.stat().st_mode) == 0o444
@@ -182,7 +194,7 @@ class TestOnDisk:
         batch = backend.stores.blobs.batch()
         disk.arm(-1, 0)
         batch.add_bytes(SMALL, identity(SMALL))
-        assert disk.calls == []
+        assert disk.calls == ["link"]
         batch.discard()
         backend.stores.index.close()
 
@@ -194,6 +206,7 @@ class TestOnDisk:
         for number in range(50):
             batch.add_bytes(b"%d" % number, identity(b"%d" % number))
         batch.keep()
+        batch.discard()
         syncs = [call for call in disk.calls if call.startswith("sync")]
         assert syncs == ["sync_everything"] * 2
         # The contents last before they get their names, and those before anybody relies on them.
@@ -325,3 +338,32 @@ def test_without_fsync_the_same_tree_comes_out(tmp_path: Path) -> None:
     upload(backend.stores, 1)
     assert_whole(backend.stores, layout)
     backend.stores.index.close()
+
+
+class TestReadingWhatWaits:
+    def test_what_waits_can_be_read_and_later_the_blob(self, backend: Backend) -> None:
+        stores = backend.stores
+        batch = stores.blobs.batch()
+        batch.add_bytes(SMALL, identity(SMALL))
+        batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
+        for _ in range(2):
+            for content in (SMALL, LARGE):
+                with batch.open(identity(content)) as reader:
+                    assert reader.read() == content
+            batch.keep()
+        batch.discard()
+
+    def test_what_it_says_of_news(self, backend: Backend) -> None:
+        stores = backend.stores
+        keep(stores, SMALL)
+        batch = stores.blobs.batch()
+        assert not batch.add_bytes(SMALL, identity(SMALL))
+        assert batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
+        assert not batch.add_bytes(LARGE, identity(LARGE))
+        batch.discard()
+
+    def test_what_it_has_not_is_not_found(self, backend: Backend) -> None:
+        batch = backend.stores.blobs.batch()
+        with pytest.raises(BlobNotFound):
+            batch.open(identity(SMALL))
+        batch.discard()

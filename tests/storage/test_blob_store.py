@@ -5,36 +5,36 @@ import pytest
 from httpbucket.domain.errors import BlobNotFound
 from httpbucket.wiring import Stores
 from tests.backends import Backend
-from tests.examples import identity, keep, keep_upload, kept_blobs, stage
+from tests.examples import identity, keep, keep_staged, keep_upload, kept_blobs, stage
 
 CONTENT = b"some content"
 
 
 class TestBlobStore:
     def test_a_kept_blob_is_read_under_its_name(self, stores: Stores) -> None:
-        assert stores.blobs.keep(stage(stores.staging, CONTENT), identity(CONTENT)) is True
+        assert keep_staged(stores, CONTENT) is True
         with stores.blobs.open(identity(CONTENT)) as reader:
             assert reader.read() == CONTENT
             reader.seek(5)
             assert reader.read(3) == b"con"
 
-    def test_keeping_uses_the_staged_file_up(self, backend: Backend) -> None:
+    def test_discarding_what_was_kept_leaves_the_blob(self, backend: Backend) -> None:
         staged = stage(backend.stores.staging, CONTENT)
         backend.stores.blobs.keep(staged, identity(CONTENT))
-        assert backend.staged() == []
         staged.discard()
+        staged.discard()
+        assert backend.staged() == []
         with backend.stores.blobs.open(identity(CONTENT)) as reader:
             assert reader.read() == CONTENT
 
     def test_a_blob_that_is_there_is_not_kept_again(self, backend: Backend) -> None:
         keep(backend.stores, CONTENT)
-        again = stage(backend.stores.staging, CONTENT)
-        assert backend.stores.blobs.keep(again, identity(CONTENT)) is False
+        assert keep_staged(backend.stores, CONTENT) is False
         assert backend.staged() == []
         assert kept_blobs(backend.stores.blobs) == [identity(CONTENT)]
 
     def test_the_empty_content_is_always_kept(self, stores: Stores) -> None:
-        assert stores.blobs.keep(stores.staging.create(), identity(b"")) is False
+        assert keep_staged(stores, b"") is False
         with stores.blobs.open(identity(b"")) as reader:
             assert reader.read() == b""
         assert stores.blobs.size(identity(b"")) == 0

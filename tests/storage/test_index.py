@@ -309,6 +309,96 @@ class TestFindUploads:
         assert found(index, UploadFilter(headers={"topic": "demo"})) == [upload_id()]
 
 
+class TestRemoving:
+    def test_what_only_a_removed_upload_named_is_unknown(self, index: Index) -> None:
+        replicas = (Replica("replica/user/bob/a.20261121.1432.0", "uploaded"),)
+        record = replace(record_of(ONE), replicas=replicas, headers={"username": "bob"})
+        index.add(record, None)
+        for _ in range(2):
+            index.remove(record, None)
+        assert index.has_upload(record.id) is False
+        assert [index.find(digest) for digest in ONE.all_digests()] == [()] * 3
+        assert index.describe(ONE.sha256) is None
+        assert index.find_replica(replicas[0].path) is None
+        assert index.find_uploads(UploadFilter(headers={"username": "bob"}), limit=9).ids == ()
+        assert index.find_uploads(UploadFilter(), limit=9).ids == ()
+        assert index.unnamed([ONE.sha256]) == (ONE.sha256,)
+
+    def test_what_another_upload_names_stays_known(self, index: Index) -> None:
+        for number in range(2):
+            index.add(record_of(ONE, number=number), None)
+        index.remove(record_of(ONE, number=0), None)
+        assert index.find(ONE.sha256) == (ONE.sha256,)
+        assert index.unnamed([ONE.sha256, OTHER.sha256]) == (OTHER.sha256,)
+        assert index.find_uploads(UploadFilter(), limit=9).ids == (upload_id(1),)
+
+    def test_a_tree_s_members_go_with_the_last_upload_that_has_it(self, index: Index) -> None:
+        first, second = (record_with_tree(number) for number in range(2))
+        for record in (first, second):
+            with manifest_of_tree() as manifest:
+                index.add(record, manifest)
+        assert second.manifest is not None
+        named = [OTHER.sha256, second.manifest]
+        with manifest_of_tree() as manifest:
+            index.remove(first, manifest)
+        assert index.find(OTHER.sha256) == (OTHER.sha256,)
+        assert index.unnamed(named) == ()
+        assert index.find_unpacked(ONE.sha256) == (second.id,)
+        with manifest_of_tree() as manifest:
+            index.remove(second, manifest)
+        assert index.find(OTHER.sha256) == ()
+        assert index.unnamed(named) == tuple(named)
+        assert index.find_unpacked(ONE.sha256) == ()
+
+    def test_a_tree_goes_though_its_manifest_cannot_be_read(self, index: Index) -> None:
+        record = record_with_tree(0)
+        with manifest_of_tree() as manifest:
+            index.add(record, manifest)
+        index.remove(record, None)
+        assert index.find(OTHER.sha256) == ()
+
+    def test_a_manifest_that_could_not_be_read_is_named_all_the_same(self, index: Index) -> None:
+        record = record_with_tree(0)
+        index.add(record, None)
+        assert record.manifest is not None
+        assert index.unnamed([record.manifest]) == ()
+
+    def test_a_removed_tree_can_come_again(self, index: Index) -> None:
+        for number in range(2):
+            with manifest_of_tree() as manifest:
+                index.add(record_with_tree(number), manifest)
+            assert index.find(OTHER.sha256) == (OTHER.sha256,)
+            with manifest_of_tree() as manifest:
+                index.remove(record_with_tree(number), manifest)
+
+    def test_a_path_that_another_upload_took_over_stays(self, index: Index) -> None:
+        replicas = (Replica("replica/user/bob/a.20261121.1432.0", "uploaded"),)
+        first, second = (
+            replace(record_of(ONE, number=number), replicas=replicas) for number in range(2)
+        )
+        index.add(first, None)
+        index.add(second, None)
+        index.remove(first, None)
+        assert index.find_replica(replicas[0].path) == second.id
+        index.forget_replica(replicas[0].path)
+        assert index.find_replica(replicas[0].path) is None
+
+
+TREE_ENTRIES = [ManifestEntry("a.txt", OTHER), ManifestEntry("b/a.txt", OTHER)]
+
+
+def record_with_tree(number: int) -> Record:
+    """An upload of ``ONE`` that was unpacked to `TREE_ENTRIES`."""
+    return replace(record_of(ONE, number=number), tree=tree_of(b"archive", TREE_ENTRIES)[0])
+
+
+@contextmanager
+def manifest_of_tree() -> Iterator[Manifest]:
+    """The manifest of `TREE_ENTRIES`, to be read once."""
+    _, text = tree_of(b"archive", TREE_ENTRIES)
+    yield Manifest(*read_manifest(text.splitlines(keepends=True)))
+
+
 class TestTotals:
     def test_a_new_index_has_counted_nothing(self, index: Index) -> None:
         assert index.totals() == Totals(0, 0, 0, 0)
@@ -339,3 +429,14 @@ class TestTotals:
         with breaking_off() as manifest, pytest.raises(ValueError, match=r"."):
             index.add(replace(record_of(ONE), tree=tree), manifest)
         assert index.totals() == Totals(0, 0, 0, 0)
+
+
+def test_many_blobs_are_described_at_once(index: Index) -> None:
+    contents = [b"%d" % number for number in range(40)]
+    for number, content in enumerate(contents):
+        index.add(record_of(descriptor(content), number=number), None)
+    asked = {identity(content).value for content in (*contents, b"unknown")}
+    assert index.describe_many(asked) == {
+        identity(content).value: descriptor(content) for content in contents
+    }
+    assert index.describe_many(set()) == {}

@@ -27,7 +27,7 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend
-from tests.examples import NOW, identity, stage
+from tests.examples import NOW, identity, keep_staged, stage
 from tests.faults import FaultyDisk
 from tests.processes import in_child
 
@@ -248,6 +248,6 @@ def test_two_may_replace_a_blob_of_the_wrong_size_at_once(layout: Layout, root: 
     blob = layout.blob(identity(CONTENT))
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"half")
-    assert stores.blobs.keep(stage(stores.staging, CONTENT), identity(CONTENT)) is False
+    assert keep_staged(stores, CONTENT) is False
     assert blob.read_bytes() == CONTENT
     assert (layout.quarantine / blob.name).read_bytes() == b"half"

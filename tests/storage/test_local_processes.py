@@ -13,7 +13,16 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import only_one
 from httpbucket.wiring import Stores
 from tests.backends import local_backend, staged_on_disk
-from tests.examples import identity, keep, keep_upload, kept_blobs, record_of, stage, upload_id
+from tests.examples import (
+    identity,
+    keep,
+    keep_staged,
+    keep_upload,
+    kept_blobs,
+    record_of,
+    stage,
+    upload_id,
+)
 from tests.processes import in_child, in_children, waiting_child
 
 
@@ -189,8 +198,7 @@ class TestStrangers:
         path = layout.blob(identity(b"content"))
         path.chmod(0o600)
         path.write_bytes(b"cont")
-        staged = stage(local.staging, b"content")
-        assert local.blobs.keep(staged, identity(b"content")) is True
+        assert keep_staged(local, b"content") is True
         assert path.read_bytes() == b"content"
         assert (layout.quarantine / path.name).read_bytes() == b"cont"
 
@@ -219,8 +227,7 @@ def test_an_upload_s_file_is_a_name_of_the_blob_itself(layout: Layout, local: St
 
 def keep_one(root: Path, number: int) -> bool:
     content = b"%d" % number
-    stores = local_backend(root).stores
-    return stores.blobs.keep(stage(stores.staging, content), identity(content))
+    return keep_staged(local_backend(root).stores, content)
 
 
 def holds_duty(lock: Path) -> bool:

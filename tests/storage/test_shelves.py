@@ -12,7 +12,7 @@ from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import NamedBlob, Record, Replica, Tree
 from httpbucket.storage.base import ShelfPage
 from httpbucket.wiring import Stores
-from tests.examples import keep, record_of, stage, tree_of
+from tests.examples import keep, keep_manifest, record_of, tree_of
 
 SHOWN = b"<results/>"
 NUMBERED = "replica/user/bob/results.20261121.1432.0"
@@ -24,7 +24,7 @@ def keep_tree(stores: Stores, members: dict[str, bytes | None]) -> Tree:
         for path, content in sorted(members.items())
     ]
     tree, manifest = tree_of(b"archive", entries)
-    stores.trees.keep(stage(stores.staging, manifest), tree.manifest.sha256)
+    keep_manifest(stores, tree, manifest)
     return tree
 
 

@@ -62,6 +62,8 @@ class TestEveryRefusal:
             return kind("UNPACK_MAX_BYTES", 5, "A sentence")
         if kind is errors.NameNotFound:
             return errors.NameNotFound("archive/x")
+        if kind is errors.PendingTreeNotFound:
+            return errors.PendingTreeNotFound("x")
         return kind("A sentence.", number=7)
 
     def test_is_json_for_programs(self, site: Site, kind: type[errors.BucketError]) -> None:
@@ -165,7 +167,7 @@ def test_no_answer_but_the_configuration_shows_a_path_of_the_server(
         assert "/site-packages" not in shown
 
 
-def test_every_route_answers_get_head_and_options(site: Site) -> None:
+def test_every_route_that_shows_something_answers_get_head_and_options(site: Site) -> None:
     receipt = upload(site.client, b"content").get_json()
     values: dict[str, Any] = {
         "upload": receipt["upload"]["id"],
@@ -173,26 +175,34 @@ def test_every_route_answers_get_head_and_options(site: Site) -> None:
         "first": receipt["upload"]["digests"]["sha256"][:2],
         "second": receipt["upload"]["digests"]["sha256"][2:4],
         "filename": "style.css",
+        "token": receipt["undo"].rpartition("/")[2],
         # A directory of the archive; nothing below /replica/ is called so.
         "path": "2026/",
+        "tree": pending_tree(site),
     }
     # What takes nothing but lists has nothing to show.
-    paths = set(every_path(site.app, values)) - {"/replica/2026/", "/checksum"}
+    paths = set(every_path(site.app, values)) - {"/replica/2026/", "/checksum", "/tree"}
     # The protocol of resumable uploads has its own rules.
     paths = {path for path in paths if not path.startswith("/tus/")}
     assert len(paths) >= 9
     for path in paths:
-        assert site.client.get(path, buffered=True).status_code in {200, 302}, path
+        assert site.client.get(path, buffered=True).status_code in {200, 202, 302}, path
         head = site.client.head(path, buffered=True)
-        assert head.status_code in {200, 302}, path
+        assert head.status_code in {200, 202, 302}, path
         assert head.data == b""
         options = site.client.options(path)
         assert (options.status_code, options.data) == (200, b"")
         assert {"GET", "HEAD", "OPTIONS"} <= set(options.headers["Allow"].split(", "))
 
 
+def pending_tree(site: Site) -> str:
+    """The id of a tree that lacks a file."""
+    answer = site.client.post("/tree?name=t", data=b"0" * 64 + b"  a")
+    return answer.headers["Location"].rpartition("/")[2]
+
+
 def every_path(app: Flask, values: dict[str, Any]) -> list[str]:
-    """A path of each route."""
+    """A path of each route that takes GET."""
     with app.test_request_context():
         return [
             app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments})

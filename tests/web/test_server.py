@@ -107,7 +107,7 @@ class TestForm:
         assert 'method="post"' in page
         assert 'enctype="multipart/form-data"' in page
         assert 'name="file"' in page
-        assert " hidden>or drop them" in page
+        assert " hidden>or drop files" in page
 
     def test_its_script_comes_from_us_and_none_is_inline(self, client: FlaskClient) -> None:
         page = client.get("/upload", headers=BROWSER).text

@@ -10,7 +10,9 @@ import pytest
 from werkzeug.test import TestResponse
 
 from httpbucket.domain.errors import StorageFull
+from httpbucket.domain.partial import PartialId
 from httpbucket.domain.upload import Record
+from httpbucket.storage.base import HeldPartial
 from tests.builders import tar, tar_member
 from tests.web.conftest import MakeSite, Site
 
@@ -48,6 +50,15 @@ def offset(site: Site, path: str) -> int:
 
 def uploads(site: Site) -> list[Record]:
     return [site.stores.records.load(one) for one in site.stores.records.ids()]
+
+
+def _held(site: Site, path: str) -> HeldPartial:
+    with site.stores.partials.hold(PartialId(path.rpartition("/")[2]), seconds=1) as held:
+        return held
+
+
+def _die(*arguments: object) -> None:
+    raise RuntimeError("as if killed")
 
 
 class TestTheCore:
@@ -168,6 +179,37 @@ class TestExtensions:
 
 
 class TestWhatItEndsIn:
+    def test_a_process_that_dies_before_it_noted_the_upload_makes_no_second_one(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = begin(site, 3, filename="a.txt")
+        with monkeypatch.context() as patch:
+            patch.setattr("httpbucket.services.resume.Resume._progress", _die)
+            patch.setattr(type(_held(site, path)), "finish", _die)
+            assert send(site, path, 0, b"abc").status_code == 500
+        assert offset(site, path) == 2
+        last = send(site, path, 2, b"c", Accept="application/json").get_json()
+        assert [str(record.id) for record in uploads(site)] == [last["upload"]["id"]]
+
+    def test_the_whole_content_is_checked(self, site: Site) -> None:
+        wrong = f"sha256:{'0' * 64}"
+        path = begin(site, 3, filename="a.txt", checksum=wrong)
+        refused = send(site, path, 0, b"abc")
+        assert (refused.status_code, refused.get_json()["problem"]) == (400, "digest-mismatch")
+        assert uploads(site) == []
+
+    @pytest.mark.parametrize("said", [{"checksum": "what"}, {"path": "../x"}, {"unpack": "maybe"}])
+    def test_what_is_said_is_read_before_anything_is_sent(
+        self, site: Site, said: dict[str, str]
+    ) -> None:
+        answer = call(site, "POST", "/tus/", Upload_Length=3, Upload_Metadata=metadata(**said))
+        assert answer.status_code == 400
+
+    def test_a_path_keeps_folders(self, site: Site) -> None:
+        path = begin(site, 3, filename="a.txt", path="reports/unit")
+        receipt = send(site, path, 0, b"abc", Accept="application/json").get_json()
+        assert receipt["path"]["file"].endswith("/reports/unit/a.txt")
+
     def test_metadata_fill_templates_in_either_case(self, make_site: MakeSite) -> None:
         site = make_site(**TEMPLATE)
         path = begin(site, 3, filename="a.txt", Username="bob")

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from httpbucket.domain.ability import Ability, parse_abilities
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.errors import InvalidSettings
 from httpbucket.domain.origin import WebAddress
+from httpbucket.domain.retention import Retention, TemplateRetention
 from httpbucket.domain.size import parse_size
 from httpbucket.domain.template import ReplicaTemplate
 
@@ -43,6 +45,10 @@ class Settings:
     index_path: Path | None
     # Where content appears besides the archive, by request headers.
     templates: tuple[ReplicaTemplate, ...]
+    # How long uploads are kept, in general and by template.
+    retention: Retention
+    # So long a blob that no upload names stays after anything happened to it.
+    collect_grace_seconds: int
     # Where the server listens; several ports are all served.
     host: str
     ports: tuple[int, ...]
@@ -57,7 +63,7 @@ class Settings:
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
     lease_seconds: int
-    # How long an upload in pieces waits for its next one.
+    # How long an upload in pieces waits for its next one, and a tree for its files.
     partial_seconds: int
     # How much of the disk a scrub may take.
     scrub_bytes_per_second: int
@@ -76,6 +82,10 @@ class Settings:
     unpack_concurrency: int
     # Filename suffixes of archive files that stay packed unless the client asks.
     unpack_not: tuple[str, ...]
+    # What clients may do that have no name.
+    anonymous: tuple[Ability, ...]
+    # How long a producer may take its upload back; 0: not at all.
+    undo_seconds: int
     # Whether pages of any origin may read kept files, as uploaded reports read their own.
     content_cors: bool
     # An origin that serves kept files and nothing else; pages link files there. None: our own.
@@ -106,6 +116,8 @@ class Settings:
             "max_store_bytes": reader.read("MAX_STORE_BYTES", "", _size) or None,
             "index_path": reader.read("INDEX_PATH", "", _root) or None,
             "templates": reader.read_templates(),
+            "retention": reader.read_retention(),
+            "collect_grace_seconds": reader.read("COLLECT_GRACE_SECONDS", "3600", _whole),
             "host": reader.read("HOST", "0.0.0.0", _host),
             "ports": reader.read("PORT", "5000", _ports),
             "workers": reader.read("WEB_CONCURRENCY", "2", _count),
@@ -126,6 +138,8 @@ class Settings:
             "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", _count),
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
+            "anonymous": reader.read("ANONYMOUS", "read,upload", parse_abilities),
+            "undo_seconds": reader.read("UNDO_SECONDS", "3600", _whole),
             "content_cors": reader.read("CONTENT_CORS", "on", _switch),
             "content_origin": reader.read("CONTENT_ORIGIN", "", WebAddress.parse_origin) or None,
             "public_url": reader.read("PUBLIC_URL", "", WebAddress.parse) or None,
@@ -170,6 +184,27 @@ class _Reader:
             f"{name}: templates are REPLICATE_0 to REPLICATE_10." for name in sorted(beyond)
         ]
         return tuple(filter(None, read))
+
+    def read_retention(self) -> Retention:
+        names = (f"REPLICATE_{number}" for number in range(_MOST_TEMPLATES))
+        read = [self._read_template_retention(name) for name in names]
+        return Retention(
+            days=self.read("RETENTION_DAYS", "", _count) or None,
+            max_days=self.read("RETENTION_MAX_DAYS", "", _count) or None,
+            templates=tuple(filter(None, read)),
+        )
+
+    def _read_template_retention(self, name: str) -> TemplateRetention | None:
+        days = self.read(f"{name}_DAYS", "", _count) or None
+        keep = self.read(f"{name}_KEEP", "", _count) or None
+        text = self._environ.get(name, "").strip()
+        if (days or keep) and not text:
+            self.mistakes.append(f"{name}_DAYS and {name}_KEEP say something of no template.")
+        try:
+            return TemplateRetention(ReplicaTemplate.parse(text), days, keep) if text else None
+        except ValueError:
+            # `read_templates` tells what is wrong with it.
+            return None
 
 
 def _beyond_last_template(name: str) -> bool:

@@ -6,8 +6,9 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from httpbucket.config import Settings
@@ -16,16 +17,25 @@ from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
 from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
+from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
+from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
+from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
+from httpbucket.services.kept_already import KeptAlready
 from httpbucket.services.kept_content import KeptContents
 from httpbucket.services.leases import Leases
+from httpbucket.services.let_go import LetGo
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
+from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
+from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
@@ -34,12 +44,14 @@ from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.storage.base import (
     BlobStore,
     Capacity,
     Index,
     PartialUploads,
+    PendingTrees,
     Records,
     Repair,
     Replicas,
@@ -54,8 +66,9 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.mounts import network_file_system
-from httpbucket.storage.local.opening import make_place_for_index, open_store
+from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
+from httpbucket.storage.local.pending_trees import LocalPendingTrees
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
@@ -79,12 +92,15 @@ class Stores:
     records: Records
     replicas: Replicas
     shelves: Shelves
+    pending_trees: PendingTrees
     partials: PartialUploads
     repair: Repair
     index: Index
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
     only_one: Callable[[str], AbstractContextManager[bool]]
+    # Random bytes that are the store's own, to sign with.
+    secret: bytes
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
     in_turn: Callable[[str], AbstractContextManager[None]]
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
@@ -117,11 +133,13 @@ def open_local(
             layout, disk, staging=staging, linker=linker, trees=trees, records=records
         ),
         shelves=LocalShelves(layout),
+        pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
         repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
         capacity=LocalCapacity(layout.root),
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
+        secret=open_secret(layout, disk),
         in_turn=lambda name: in_turn(layout.locks, name),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
@@ -170,99 +188,226 @@ def build(
     media_type_of: Callable[[bytes], str] | None = None,
 ) -> Services:
     """The services on a backend; ``media_type_of`` is libmagic's unless given."""
-    index_gap, crew = threading.Event(), Crew()
-    media_type_of = media_type_of or MediaTypes().of
-    publish = Publish(
-        trees=stores.trees,
-        records=stores.records,
-        index=stores.index,
-        replicate=Replicate(settings.templates, stores.replicas),
-        now=now,
-        random_bits=random_bits,
-        on_index_gap=index_gap.set,
-    )
-    lookup = Lookup(blobs=stores.blobs, index=stores.index)
-    ingest = Ingest(
-        staging=stores.staging,
-        blobs=stores.blobs,
-        trees=stores.trees,
-        unpack=_unpack(settings, stores, media_type_of, crew),
-        publish=publish,
-        retries=Retries(stores.index, stores.records, stores.in_turn, now),
-        kept=KeptContents(lookup=lookup, blobs=stores.blobs, digests=settings.digests),
-        media_type_of=media_type_of,
-        digests=settings.digests,
-        max_content_length=settings.max_content_length,
-        crew=crew,
-    )
-    browse = Browse(
-        blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
-    )
+    made = _Assembly(settings, stores, now, random_bits, media_type_of or MediaTypes().of)
     return Services(
-        ingest=ingest,
-        ask=_ask(settings, stores, stores.index, now),
-        quick_ask=_ask(settings, stores, stores.quick_index or stores.index, now),
-        resume=Resume(
-            partials=stores.partials,
-            ingest=ingest,
-            digests=settings.digests,
-            max_content_length=settings.max_content_length,
-            partial_seconds=settings.partial_seconds,
-            random_bits=random_bits,
-        ),
-        lookup=lookup,
-        browse=browse,
-        pack=Pack(browse=browse, blobs=stores.blobs),
+        ingest=made.ingest,
+        resume=made.resume,
+        offer_tree=made.offer_tree,
+        members=made.members,
+        lookup=made.lookup,
+        ask=made.ask_of(stores.index),
+        quick_ask=made.ask_of(stores.quick_index or stores.index),
+        browse=made.browse,
+        pack=Pack(browse=made.browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         stats=Stats(index=stores.index, capacity=stores.capacity),
+        delete=made.delete,
+        mark=Mark(stores.records),
+        undo=Undo(stores.secret, seconds=settings.undo_seconds, now=now),
+        expire=made.expire,
+        collect=made.collect,
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
-        scrub=Scrub(
-            blobs=stores.blobs,
-            records=stores.records,
-            index=stores.index,
-            repair=stores.repair,
-            digests=settings.digests,
-            pace=Pace(settings.scrub_bytes_per_second),
-        ),
+        scrub=made.scrub,
         relink=Relink(records=stores.records, repair=stores.repair),
-        index_gap=index_gap,
+        index_gap=made.index_gap,
     )
 
 
-def _ask(settings: Settings, stores: Stores, index: Index, now: Callable[[], datetime]) -> Ask:
-    return Ask(
-        lookup=Lookup(blobs=stores.blobs, index=index),
-        blobs=stores.blobs,
-        index=index,
-        leases=Leases(index=index, seconds=settings.lease_seconds, now=now),
-    )
+@dataclass(frozen=True)
+class _Assembly:
+    """Makes each service once, from the stores and from those that it needs."""
 
+    settings: Settings
+    stores: Stores
+    now: Callable[[], datetime]
+    random_bits: Callable[[], int]
+    media_type_of: Callable[[bytes], str]
+    index_gap: threading.Event = field(default_factory=threading.Event)
+    crew: Crew = field(default_factory=Crew)
 
-def _unpack(
-    settings: Settings, stores: Stores, media_type_of: Callable[[bytes], str], crew: Crew
-) -> Unpack:
-    return Unpack(
-        staging=stores.staging,
-        blobs=stores.blobs,
-        trees=stores.trees,
-        earlier=EarlierUploads(
-            index=stores.index,
-            records=stores.records,
-            blobs=stores.blobs,
-            trees=stores.trees,
-            digests=settings.digests,
-        ),
-        media_type_of=media_type_of,
-        digests=settings.digests,
-        limits=UnpackLimits(
+    @cached_property
+    def publish(self) -> Publish:
+        return Publish(
+            trees=self.stores.trees,
+            records=self.stores.records,
+            index=self.stores.index,
+            replicate=Replicate(self.settings.templates, self.stores.replicas),
+            now=self.now,
+            random_bits=self.random_bits,
+            on_index_gap=self.index_gap.set,
+            retention=self.settings.retention,
+        )
+
+    @cached_property
+    def assemble(self) -> Assemble:
+        return Assemble(
+            staging=self.stores.staging,
+            trees=self.stores.trees,
+            publish=self.publish,
+            digests=self.settings.digests,
+            limits=self.unpack_limits,
+        )
+
+    @cached_property
+    def unpack_limits(self) -> UnpackLimits:
+        settings = self.settings
+        return UnpackLimits(
             max_bytes=settings.unpack_max_bytes,
             max_members=settings.unpack_max_members,
             max_ratio=settings.unpack_max_ratio,
             max_depth=settings.unpack_max_depth,
             max_path=settings.unpack_max_path,
             max_seconds=settings.unpack_max_seconds,
-        ),
-        stay_packed=settings.unpack_not,
-        concurrency=settings.unpack_concurrency,
-        crew=crew,
-    )
+        )
+
+    @cached_property
+    def unpack(self) -> Unpack:
+        stores, settings = self.stores, self.settings
+        return Unpack(
+            staging=stores.staging,
+            blobs=stores.blobs,
+            trees=stores.trees,
+            earlier=EarlierUploads(
+                index=stores.index,
+                records=stores.records,
+                blobs=stores.blobs,
+                trees=stores.trees,
+                digests=settings.digests,
+            ),
+            media_type_of=self.media_type_of,
+            digests=settings.digests,
+            limits=self.unpack_limits,
+            stay_packed=settings.unpack_not,
+            concurrency=settings.unpack_concurrency,
+            crew=self.crew,
+        )
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        stores, settings = self.stores, self.settings
+        return Ingest(
+            staging=stores.staging,
+            blobs=stores.blobs,
+            trees=stores.trees,
+            unpack=self.unpack,
+            publish=self.publish,
+            assemble=self.assemble,
+            retries=Retries(stores.index, stores.records, stores.in_turn, self.now),
+            kept=KeptContents(lookup=self.lookup, blobs=stores.blobs, digests=settings.digests),
+            media_type_of=self.media_type_of,
+            digests=settings.digests,
+            max_content_length=settings.max_content_length,
+            crew=self.crew,
+        )
+
+    @cached_property
+    def resume(self) -> Resume:
+        return Resume(
+            partials=self.stores.partials,
+            ingest=self.ingest,
+            digests=self.settings.digests,
+            max_content_length=self.settings.max_content_length,
+            partial_seconds=self.settings.partial_seconds,
+            random_bits=self.random_bits,
+        )
+
+    @cached_property
+    def members(self) -> ReceiveMembers:
+        return ReceiveMembers(
+            staging=self.stores.staging,
+            blobs=self.stores.blobs,
+            media_type_of=self.media_type_of,
+            digests=self.settings.digests,
+            limits=self.unpack_limits,
+            max_content_length=self.settings.max_content_length,
+            place=self.unpack.place,
+        )
+
+    @cached_property
+    def offer_tree(self) -> OfferTree:
+        stores, settings = self.stores, self.settings
+        return OfferTree(
+            pending=stores.pending_trees,
+            assemble=self.assemble,
+            members=self.members,
+            kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
+            records=stores.records,
+            index=stores.index,
+            limits=self.unpack_limits,
+            keep_seconds=settings.partial_seconds,
+            now=self.now,
+            new_id=lambda: f"{self.random_bits():016x}{self.random_bits():016x}",
+        )
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        return Lookup(blobs=self.stores.blobs, index=self.stores.index)
+
+    def ask_of(self, index: Index) -> Ask:
+        return Ask(
+            lookup=Lookup(blobs=self.stores.blobs, index=index),
+            blobs=self.stores.blobs,
+            index=index,
+            leases=Leases(index=index, seconds=self.settings.lease_seconds, now=self.now),
+        )
+
+    @cached_property
+    def browse(self) -> Browse:
+        stores = self.stores
+        return Browse(
+            blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
+        )
+
+    @cached_property
+    def let_go(self) -> LetGo:
+        stores = self.stores
+        return LetGo(
+            blobs=stores.blobs,
+            trees=stores.trees,
+            records=stores.records,
+            index=stores.index,
+            is_leased=lambda digest, moment: bool(stores.index.leased([digest], now=moment)),
+            now=self.now,
+        )
+
+    @cached_property
+    def delete(self) -> Delete:
+        return Delete(
+            records=self.stores.records,
+            replicas=self.stores.replicas,
+            shelves=self.stores.shelves,
+            index=self.stores.index,
+            let_go=self.let_go,
+        )
+
+    @cached_property
+    def expire(self) -> Expire:
+        stores = self.stores
+        return Expire(
+            records=stores.records,
+            trees=stores.trees,
+            index=stores.index,
+            delete=self.delete,
+            retention=self.settings.retention,
+            has_lease=lambda upload, moment: stores.index.has_lease(upload, now=moment),
+        )
+
+    @cached_property
+    def collect(self) -> Collect:
+        return Collect(
+            blobs=self.stores.blobs,
+            index=self.stores.index,
+            let_go=self.let_go,
+            grace_seconds=self.settings.collect_grace_seconds,
+        )
+
+    @cached_property
+    def scrub(self) -> Scrub:
+        return Scrub(
+            blobs=self.stores.blobs,
+            records=self.stores.records,
+            index=self.stores.index,
+            repair=self.stores.repair,
+            digests=self.settings.digests,
+            pace=Pace(self.settings.scrub_bytes_per_second),
+        )

@@ -21,6 +21,11 @@ class Hasher(Protocol):
         """Their CRC-32."""
         ...
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms of `digests`."""
+        ...
+
     def update(self, piece: bytes | bytearray | memoryview) -> None:
         """Take the next bytes."""
         ...
@@ -48,6 +53,10 @@ class ContentHasher:
         self._hashers = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self.size = 0
         self.crc32 = 0
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        return tuple(self._hashers)
 
     def update(self, piece: bytes | bytearray | memoryview) -> None:
         for hasher in self._hashers.values():

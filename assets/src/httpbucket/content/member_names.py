@@ -66,7 +66,7 @@ def _checked(name: str) -> str:
 
 def _unsafe(name: str, reason: str) -> UnsafeMemberName:
     sentence = f"Nothing was unpacked, because the name of member {shown(name)} {reason}."
-    return UnsafeMemberName(sentence)
+    return UnsafeMemberName(sentence, reason=reason)
 
 
 def decode_name(name: bytes) -> str:

@@ -43,6 +43,10 @@ class ParallelHasher:
         self._error: BaseException | None = None
 
     @property
+    def algorithms(self) -> tuple[str, ...]:
+        return self._hasher.algorithms
+
+    @property
     def crc32(self) -> int:
         self._catch_up()
         return self._hasher.crc32

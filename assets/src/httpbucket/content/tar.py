@@ -37,14 +37,22 @@ _WITHOUT_CONTENT = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 _VOLUME_LABEL = b"V"
 
 
-def read_tar(stream: BinaryIO, *, budget: Budget, findings: Findings) -> Iterator[Entry]:
+def read_tar(
+    stream: BinaryIO, *, budget: Budget, findings: Findings, joined: bool = False
+) -> Iterator[Entry]:
     """Give each member of the tar with its content; ``stream`` is only read forward.
 
     The archive ends at its first block of zeros. A file that ends without one was cut short, even
     where that happened between two members: GNU tar accepts it, but then half a tree would pass
-    for a whole one. Raises the subclasses of `CannotUnpack`.
+    for a whole one. ``joined`` reads what follows as one more tar, as xargs has them made. Raises
+    the subclasses of `CannotUnpack`.
     """
-    yield from _Walk(Blocks(stream), budget, findings).entries()
+    walk = _Walk(Blocks(stream), budget, findings)
+    yield from walk.entries()
+    while joined and walk.blocks.another_begins():
+        yield from walk.entries()
+    if not joined:
+        walk.tell_of_the_rest()
 
 
 @dataclass(slots=True)
@@ -59,6 +67,8 @@ class _Walk:
             self.budget.count_member()
             if entry := self._entry(found):
                 yield entry
+
+    def tell_of_the_rest(self) -> None:
         if not self.blocks.rest_is_zero():
             sentence = "Bytes behind the end of the tar were ignored."
             self.findings.add("trailing-bytes", sentence)

@@ -17,9 +17,13 @@ class Blocks:
 
     stream: BinaryIO
     left: int = 0
+    _first: bytes = b""
 
     def header(self) -> bytes:
         """The next block, behind what is left of the current member."""
+        if self._first:
+            block, self._first = self._first, b""
+            return block
         while self.left:
             self.take(min(self.left, CHUNK_SIZE))
         self.left = BLOCK_SIZE
@@ -53,6 +57,14 @@ class Blocks:
         """``size`` bytes, at most 1 MiB, in one read with the padding behind them."""
         self.announce(size)
         return self.take(self.left)[:size]
+
+    def another_begins(self) -> bool:
+        """Skip padding; whether something follows, which `header` gives next."""
+        while block := self.stream.read(BLOCK_SIZE):
+            if block.strip(b"\x00"):
+                self._first = block
+                return True
+        return False
 
     def rest_is_zero(self) -> bool:
         """Whether nothing but padding follows."""

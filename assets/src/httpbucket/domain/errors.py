@@ -62,6 +62,36 @@ class NameNotFound(BucketError):
         super().__init__(f"There is nothing named {shown[:200]!r}.")
 
 
+class NotDeletable(BucketError):
+    """What the path names can only go with something larger."""
+
+    problem = "not-deletable"
+
+
+class KeptUpload(BucketError):
+    """The upload is marked to be kept."""
+
+    problem = "kept-upload"
+
+
+class NotAllowed(BucketError):
+    """The client may not do this here; the sentence says which setting opens it."""
+
+    problem = "not-allowed"
+
+
+class InvalidUndo(BucketError):
+    """The address to undo an upload is not one that this server gave, or its time is over."""
+
+    problem = "invalid-undo"
+
+
+class InvalidRetention(BucketError):
+    """What a client says of how long to keep its upload is no number of days, or too many."""
+
+    problem = "invalid-retention"
+
+
 class TooManyFiles(BucketError):
     """A directory holds more files than one zip can list in memory."""
 
@@ -164,9 +194,33 @@ class InvalidSettings(BucketError):
 
 
 class SeveralFiles(BucketError):
-    """One request brings more files than one."""
+    """One request brings more files than are made uploads of their own at once."""
 
     problem = "several-files"
+
+
+class UnsafePath(BucketError):
+    """A file's path points out of its tree, or deceives those who read it."""
+
+    problem = "unsafe-path"
+
+
+class PendingTreeNotFound(BucketError):
+    """No tree with this id waits for its files."""
+
+    problem = "tree-not-found"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"No tree {text[:80]!r} waits for files; it may have expired (PARTIAL_SECONDS). "
+            "Send the list of its digests to POST /tree again."
+        )
+
+
+class TooManyPendingTrees(BucketError):
+    """More trees wait for their files than this store remembers."""
+
+    problem = "too-many-pending-trees"
 
 
 class MalformedBody(BucketError):

@@ -164,12 +164,17 @@ def next_number(entries: Iterable[str], series: Sequence[Series], minute: str) -
     return max(numbers, default=-1) + 1
 
 
-def newest(entries: Iterable[str], series: Series) -> ReplicaName | None:
-    """The entry of ``series`` with the highest minute and number: what ``latest`` should show
-    when the one that it showed is gone. None when there is no other.
+def in_series(entries: Iterable[str], series: Series) -> list[ReplicaName]:
+    """The entries of ``series``, that with the highest minute and number first.
+
+    That is what ``latest`` should show when the one that it showed is gone.
+
+    >>> there = ["a.20261121.1432.9.xml", "a.20261121.1432.10.xml", "a.latest.xml", "b.xml"]
+    >>> [name.number for name in in_series(there, Series("a", ".xml"))]
+    [10, 9]
     """
     names = (ReplicaName.parse(entry) for entry in entries if entry.startswith(series.stem))
-    return max((name for name in names if name and name.series == series), default=None)
+    return sorted((name for name in names if name and name.series == series), reverse=True)
 
 
 def _is_number(entry: str, front: str, extension: str) -> bool:

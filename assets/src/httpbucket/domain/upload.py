@@ -168,7 +168,7 @@ class Record:
     ``replicas`` where the content appears as well; ``headers`` the request headers that templates
     name, ``Result`` and ``Meta-…``; ``idempotency_key`` by what its client knows it again.
     ``folder`` is where in the upload's directory its file and tree lie (``reports/unit``), empty
-    for that directory itself.
+    for that directory itself. It may go when it ``expires``, but never while ``keep`` is set.
     """
 
     id: UploadId
@@ -181,6 +181,7 @@ class Record:
     headers: Mapping[str, str] = field(default_factory=dict)
     expires: datetime | None = None
     idempotency_key: str | None = None
+    keep: bool = False
     folder: str = ""
 
     def path_of(self, name: str) -> str:
@@ -250,6 +251,7 @@ class Record:
             "findings": [finding.to_json() for finding in self.findings],
             "headers": dict(self.headers),
             "expires": self.expires.isoformat() if self.expires else None,
+            "keep": self.keep,
         }
         if self.folder:
             value["folder"] = self.folder
@@ -292,6 +294,7 @@ class Record:
             expires=datetime.fromisoformat(expires) if expires else None,
             folder=_folder(value.get("folder", "")),
             idempotency_key=None if key is None else str(key),
+            keep=bool(value.get("keep", False)),
         )
 
 

@@ -50,8 +50,13 @@ class Duties:
         swept = self._stores.staging.sweep()
         self._owes_reading = swept > 0
         finished = self._stores.replicas.finish()
-        if swept or finished:
-            logger.info("Removed %d unfinished uploads, finished %d.", swept, finished)
+        recovered = self._stores.blobs.recover()
+        deleted = self._services.delete.finish()
+        if swept or finished or recovered or deleted:
+            logger.info(
+                "Removed %d unfinished uploads, finished %d, put back %d blobs, deleted %d.",
+                *(swept, finished, recovered, deleted),
+            )
 
     def complete_index(self) -> bool:
         """Do what there is to do for the index; whether nothing is left to do."""
@@ -77,6 +82,7 @@ class Duties:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
             self._forget_partial_uploads()
+            self._forget_pending_trees()
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
             self._services.index_gap.wait(seconds)
 
@@ -89,6 +95,12 @@ class Duties:
         else:
             if forgotten:
                 logger.info("Removed %d unfinished uploads past their time.", forgotten)
+
+    def _forget_pending_trees(self) -> None:
+        try:
+            self._stores.pending_trees.sweep(datetime.now(UTC))
+        except Exception:
+            logger.exception("Trees that waited too long for files could not be forgotten.")
 
     def _try_to_complete_index(self) -> bool:
         try:

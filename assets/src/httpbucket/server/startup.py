@@ -35,6 +35,9 @@ def prepare(stores: Stores, services: Services) -> None:
     try:
         stores.index.prepare()
         stores.index.mark_incomplete()
+        deleted = services.delete.finish()
+        if deleted:
+            logger.info("Finished deleting %d uploads.", deleted)
         with stores.only_one("reindex") as mine:
             if mine:
                 services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline)
@@ -51,6 +54,9 @@ def _clear(stores: Stores) -> None:
     finished = stores.replicas.finish()
     if finished:
         logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
+    recovered = stores.blobs.recover()
+    if recovered:
+        logger.info("Put %d files back that an earlier process was about to free.", recovered)
 
 
 def warn(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,26 +17,24 @@ from httpbucket.content.media_type import media_type_of_name
 from httpbucket.content.members import MemberKind
 from httpbucket.content.tree_plan import Planned, PlannedFile, TreePlan
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest, digest_size, sha256
+from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import (
     MANIFEST_MEDIA_TYPE,
     ManifestEntry,
     ManifestHeader,
     manifest_lines,
 )
+from httpbucket.domain.packed import Packing
 from httpbucket.domain.upload import Finding
 from httpbucket.services.receive import Act, IncomingFile
 from httpbucket.storage.base import BlobBatch, BlobStore, TreeStore
 
 _MANIFEST_PIECE = 256 * 1024
 
-# A plan may hold 100,000 members: packed, what is known of one takes a fifth of a Descriptor.
-_SIZES = struct.Struct(">QI")
-
 
 @dataclass
 class BuiltTree:
-    """A tree whose members and manifest are staged; end it with `keep` or `discard`."""
+    """A tree whose members and manifest are staged; end it with `discard`, also after `keep`."""
 
     manifest: Descriptor
     files: int
@@ -52,7 +49,7 @@ class BuiltTree:
         trees.keep(self._manifest_file.staged, self.manifest.sha256)
 
     def discard(self) -> None:
-        """Forget what was not kept. May be repeated."""
+        """Forget what was not kept, and hold nothing any more. May be repeated."""
         self._batch.discard()
 
 
@@ -64,9 +61,9 @@ class TreeBuilder:
     ) -> None:
         self._act = act
         self._check = check
-        self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
-        self._sizes = [digest_size(algorithm) or 0 for algorithm in self._algorithms]
-        self._identity = self._algorithms.index("sha256")
+        # A plan may hold 100,000 members.
+        self._packing = Packing(digests)
+        self._identity = self._packing.algorithms.index("sha256")
         self._batch = blobs.batch()
         self._taken: list[bytes] = []
 
@@ -108,7 +105,7 @@ class TreeBuilder:
         """A member may give way to a later one of its name, after its content was taken."""
         named = {entry.content for _, entry in planned if isinstance(entry, PlannedFile)}
         for packed in set(self._taken) - named:
-            self._batch.forget(self._unpacked(packed, "").sha256)
+            self._batch.forget(self._packing.unpack(packed, "").sha256)
 
     def _take(self, content: Iterable[bytes]) -> bytes:
         """Stage a member's content; what is known of it then, packed."""
@@ -116,9 +113,9 @@ class TreeBuilder:
         first = next(pieces, b"")
         second = next(pieces, None)
         if second is None:
-            raw = digests_of(first, self._algorithms)
+            raw = digests_of(first, self._packing.algorithms)
             self._batch.add_bytes(first, sha256(raw[self._identity].hex()))
-            return _packed(len(first), zlib.crc32(first), raw)
+            return self._packing.pack_raw(raw, len(first), zlib.crc32(first))
         return self._take_large(itertools.chain((first, second), pieces))
 
     def _take_large(self, pieces: Iterable[bytes]) -> bytes:
@@ -129,27 +126,16 @@ class TreeBuilder:
         hasher = incoming.hasher
         digests = hasher.digests()
         self._batch.add_staged(incoming.staged, sha256(digests["sha256"]))
-        raw = [bytes.fromhex(digests[algorithm]) for algorithm in self._algorithms]
-        return _packed(hasher.size, hasher.crc32, raw)
-
-    def _unpacked(self, packed: bytes, path: str) -> Descriptor:
-        size, crc32 = _SIZES.unpack_from(packed)
-        digests, start = {}, _SIZES.size
-        for algorithm, length in zip(self._algorithms, self._sizes, strict=True):
-            end = start + length
-            digests[algorithm] = packed[start:end].hex()
-            start = end
-        return Descriptor(digests, size, crc32, media_type_of_name(path))
+        return self._packing.pack(digests, hasher.size, hasher.crc32)
 
     def _written(self, header: ManifestHeader, planned: Sequence[_PlannedEntry]) -> BuiltTree:
         manifest_file = self._act.new_file()
-        for piece in _joined(manifest_lines(header, self._entries(planned))):
-            manifest_file.write(piece)
+        write_manifest(manifest_file, header, self._entries(planned))
         packed = [entry.content for _, entry in planned if isinstance(entry, PlannedFile)]
         return BuiltTree(
             manifest=manifest_file.describe(lambda _: MANIFEST_MEDIA_TYPE),
             files=len(packed),
-            size=sum(_SIZES.unpack_from(one)[0] for one in packed),
+            size=sum(map(self._packing.size, packed)),
             findings=header.findings,
             _manifest_file=manifest_file,
             _batch=self._batch,
@@ -158,7 +144,7 @@ class TreeBuilder:
     def _entries(self, planned: Iterable[_PlannedEntry]) -> Iterator[ManifestEntry]:
         for path, entry in planned:
             if isinstance(entry, PlannedFile):
-                blob = self._unpacked(entry.content, path)
+                blob = self._packing.unpack(entry.content, media_type_of_name(path))
                 yield ManifestEntry(path, blob, executable=entry.executable, mtime=entry.mtime)
             else:
                 yield ManifestEntry(path, None, mtime=entry.mtime)
@@ -167,8 +153,12 @@ class TreeBuilder:
 _PlannedEntry = tuple[str, Planned[bytes]]
 
 
-def _packed(size: int, crc32: int, digests: Iterable[bytes]) -> bytes:
-    return _SIZES.pack(size, crc32) + b"".join(digests)
+def write_manifest(
+    target: IncomingFile, header: ManifestHeader, entries: Iterable[ManifestEntry]
+) -> None:
+    """Write a manifest, whose entries come in order of path."""
+    for piece in _joined(manifest_lines(header, entries)):
+        target.write(piece)
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -153,7 +153,9 @@ class FactFinder:
             return None
         # A producer's clock may be ahead of ours, and files may be older than time.
         seconds = min(max(entry.mtime, 0.0), record.received.timestamp())
-        modified = datetime.fromtimestamp(seconds, UTC)
+        # Of files that came one by one no time is known but that.
+        is_known = record.uploaded is not None
+        modified = datetime.fromtimestamp(seconds, UTC) if is_known else record.received
         return Facts(entry.blob, modified, record.received, executable=entry.executable)
 
     def _search(self, digest: Digest) -> ManifestSearch:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import ContentVanished
+from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt
+from httpbucket.services.assemble import Assemble
 from httpbucket.services.expected import verified
 from httpbucket.services.kept_content import KeptContent, KeptContents
 from httpbucket.services.publish import Draft, Publish
@@ -23,6 +24,9 @@ from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
 logger = logging.getLogger(__name__)
+
+#: Each takes four syncs, and 24 KB of memory until the last is told of.
+MOST_UPLOADS = 2_000
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Terms:
     """What a client says of the uploads that it makes, beside their bytes.
 
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
-    Uploads that come again with their ``idempotency_key`` are not made a second time.
-    ``is_gone`` is asked now and then whether the client has stopped waiting.
+    ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
+    with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
+    whether the client has stopped waiting.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
     headers: Mapping[str, str] = field(default_factory=dict)
+    days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
     idempotency_key: str | None = None
 
@@ -75,6 +81,7 @@ class Ingest:
         trees: TreeStore,
         unpack: Unpack,
         publish: Publish,
+        assemble: Assemble,
         kept: KeptContents,
         retries: Retries,
         media_type_of: Callable[[bytes], str],
@@ -87,6 +94,7 @@ class Ingest:
         self._trees = trees
         self._unpack = unpack
         self._publish = publish
+        self._assemble = assemble
         self._kept = kept
         self._retries = retries
         self._media_type_of = media_type_of
@@ -99,9 +107,19 @@ class Ingest:
         """The request headers that `Terms` should hold, in lower case, beside ``meta-`` ones."""
         return self._publish.headers
 
+    def parse_days(self, text: str) -> int | None:
+        """As `Publish.parse_days`."""
+        return self._publish.parse_days(text)
+
     def begin(self) -> Act:
         """A new act of a client, to receive its files with."""
-        return Act(self._staging, self._digests, limit=self._max_content_length, crew=self._crew)
+        return Act(
+            self._staging,
+            self._digests,
+            limit=self._max_content_length,
+            crew=self._crew,
+            blobs=self._blobs,
+        )
 
     def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:
         """Content that need not be sent, to offer it; as `KeptContents.find`."""
@@ -118,8 +136,15 @@ class Ingest:
         Of those that came before with their key, the first receipts are given again. Raises
         `EmptyFilename`, `DigestMismatch`, `KeyReused`, and what `Unpack.inside`, `Publish.publish`
         and the ports raise. What can be said against any of them is found out before the first
-        is published.
+        is published. If the store fails after that, the refusal's detail names the uploads that
+        were ``kept``.
         """
+        if len(offers) > MOST_UPLOADS:
+            raise SeveralFiles(
+                f"{len(offers)} files are too many to be uploads of their own, which at most "
+                f"{MOST_UPLOADS} in one request are; Tree: <name> makes them one upload.",
+                files=len(offers),
+            )
         with self._retries.turn(terms.idempotency_key), ExitStack() as stack:
             files = [self._described(offer) for offer in offers]
             contents = [file.blob.sha256 for file in files]
@@ -128,9 +153,43 @@ class Ingest:
                 receipt or stack.enter_context(self._prepared(offer, file, terms))
                 for offer, file, receipt in zip(offers, files, receipts, strict=True)
             ]
-            return tuple(
-                one if isinstance(one, Receipt) else self._keep(one, terms) for one in prepared
+            return self._keep_prepared(prepared, terms)
+
+    def keep_tree(self, name: str, offers: Sequence[Offer], terms: Terms) -> Receipt:
+        """Keep the files, which came whole, as one upload with one tree called ``name``.
+
+        Their filenames are the paths in it. Archive files stay files. Raises as `Assemble.plan`,
+        `DigestMismatch`, `KeyReused`, and what the ports raise.
+        """
+        plan = self._assemble.plan(name, [offer.filename or "" for offer in offers])
+        contents = [offer.content for offer in offers]
+        for offer in offers:
+            if offer.expected:
+                verified(offer.content, offer.content.known_as(""), offer.expected)
+        for content in contents:
+            content.keep(self._blobs, content.known_as("").sha256)
+        key = terms.idempotency_key
+        with self._retries.turn(key):
+            return self._assemble.keep(
+                plan,
+                lambda numbers: [contents[one].known_as("") for one in numbers],
+                terms.headers,
+                idempotency_key=key,
+                earlier=lambda manifest: self._retries.receipts(key, [manifest])[0],
             )
+
+    def _keep_prepared(
+        self, prepared: Iterable[_Prepared | Receipt], terms: Terms
+    ) -> tuple[Receipt, ...]:
+        receipts: list[Receipt] = []
+        try:
+            for one in prepared:
+                receipts.append(one if isinstance(one, Receipt) else self._keep(one, terms))
+        except BucketError as error:
+            if receipts:
+                error.detail["kept"] = [str(receipt.record.id) for receipt in receipts]
+            raise
+        return tuple(receipts)
 
     def _described(self, offer: Offer) -> NamedBlob:
         name = kept_filename(offer.filename)
@@ -182,7 +241,7 @@ class Ingest:
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
         )
-        return self._publish.publish(draft, terms.headers)
+        return self._publish.publish(draft, terms.headers, days=terms.days)
 
 
 def _shown(filename: str | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from httpbucket.content.media_type import HEAD_BYTES
@@ -38,6 +39,10 @@ class KeptContent:
             hasher = hashed(reader, self._digests)
         return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type_of(self.head))
 
+    def known_as(self, media_type: str) -> Descriptor:
+        """The same, without looking for its media type."""
+        return replace(self.describe(lambda _: media_type), media_type=media_type)
+
     def open(self) -> BinaryIO:
         """A reader of the blob."""
         return self._blobs.open(self._known.sha256)
@@ -64,11 +69,7 @@ class KeptContents:
         Raises as `Lookup.resolve`.
         """
         blob = self._lookup.resolve(question)
-        with self._held(blob):
+        with self._blobs.hold(blob):
             # Asked again, for it may have been freed before it was held.
             known = self._lookup.describe(blob)
             yield KeptContent(self._blobs, known.blob, self._digests)
-
-    def _held(self, blob: Digest) -> AbstractContextManager[object]:
-        """Keep the blob from being freed."""
-        return nullcontext(blob)

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 
 from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
+from httpbucket.services.collect import Collect
+from httpbucket.services.delete import Delete
+from httpbucket.services.expire import Expire
 from httpbucket.services.ingest import Ingest
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.mark import Mark
+from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
+from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.undo import Undo
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Services:
 
     ingest: Ingest
     resume: Resume
+    offer_tree: OfferTree
+    members: ReceiveMembers
     lookup: Lookup
     ask: Ask
     # The same, for who must not wait: raises where that would.
@@ -31,6 +40,11 @@ class Services:
     browse: Browse
     pack: Pack
     searching: Search
+    delete: Delete
+    mark: Mark
+    undo: Undo
+    expire: Expire
+    collect: Collect
     stats: Stats
     reindex: Reindex
     scrub: Scrub

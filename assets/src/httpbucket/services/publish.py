@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from httpbucket.domain.errors import BucketError, ContentVanished, StorageUnavailable
+from httpbucket.domain.retention import Retention
 from httpbucket.domain.upload import Finding, NamedBlob, Receipt, Record, Tree, UploadId
 from httpbucket.services.reindex import add_to_index
 from httpbucket.services.replicate import ReplicaPlan, Replicate
@@ -49,6 +50,7 @@ class Publish:
         now: Callable[[], datetime],
         random_bits: Callable[[], int],
         on_index_gap: Callable[[], None],
+        retention: Retention,
     ) -> None:
         self._trees = trees
         self._records = records
@@ -57,27 +59,34 @@ class Publish:
         self._now = now
         self._random_bits = random_bits
         self._on_index_gap = on_index_gap
+        self._retention = retention
 
     @property
     def headers(self) -> tuple[str, ...]:
         """The request headers that decide something, in lower case, beside ``meta-`` ones."""
         return self._replicate.headers
 
-    def publish(self, draft: Draft, headers: Mapping[str, str]) -> Receipt:
+    def parse_days(self, text: str) -> int | None:
+        """The days for which a client asks an upload to be kept. Raises `InvalidRetention`."""
+        return self._retention.parse_asked(text)
+
+    def publish(
+        self, draft: Draft, headers: Mapping[str, str], *, days: int | None = None
+    ) -> Receipt:
         """Make the upload appear; when this returns it survives power loss.
 
         ``headers``, by name in lower case, are what templates are filled with and the record
-        keeps. Raises what the ports raise; then nothing of it is to be seen, unless it is only
-        replicas that could not be made: then the upload stays, and they are made as
-        `HeldDirectories.make` says.
+        keeps; ``days`` is what `parse_days` gave. Raises what the ports raise; then nothing of it
+        is to be seen, unless it is only replicas that could not be made: then the upload stays,
+        and they are made as `HeldDirectories.make` says.
         """
         plan = self._replicate.plan(headers)
-        record = self._publish(plan, self._record(draft, headers))
+        record = self._publish(plan, self._record(draft, headers, days))
         log = [*draft.log, f"Recorded as upload {record.id}.", *plan.log]
         log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
         return Receipt(record, tuple(log))
 
-    def _record(self, draft: Draft, headers: Mapping[str, str]) -> Record:
+    def _record(self, draft: Draft, headers: Mapping[str, str], days: int | None) -> Record:
         now = self._now()
         return Record(
             UploadId.new(now, self._random_bits()),
@@ -87,6 +96,7 @@ class Publish:
             tree=draft.tree,
             findings=draft.findings,
             headers=dict(headers),
+            expires=self._retention.expires(now, headers, asked=days),
             folder=draft.folder,
             idempotency_key=draft.idempotency_key,
         )
@@ -113,7 +123,7 @@ class Publish:
     def _add_to_index(self, record: Record) -> None:
         """Not part of the promise: what the index lacks, it reads from the records again."""
         try:
-            add_to_index(record, trees=self._trees, index=self._index)
+            add_to_index(record, records=self._records, trees=self._trees, index=self._index)
         except BucketError as error:
             logger.warning(
                 "Upload %s is kept, but the index did not take it in: %s", record.id, error

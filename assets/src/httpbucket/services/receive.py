@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Protocol
 
@@ -10,9 +12,13 @@ from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.content.parallel_hashing import ParallelHasher
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest
+from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import TooLarge
-from httpbucket.storage.base import BlobStore, StagedFile, Staging
+from httpbucket.domain.packed import Packing
+from httpbucket.storage.base import BlobBatch, BlobStore, StagedFile, Staging
+
+#: Files after the first wait in memory up to this size, one at a time.
+SMALL_BYTES = 64 * 1024
 
 
 class Content(Protocol):
@@ -25,6 +31,10 @@ class Content(Protocol):
 
     def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
         """What the content is."""
+        ...
+
+    def known_as(self, media_type: str) -> Descriptor:
+        """The same, without looking at the content."""
         ...
 
     def open(self) -> BinaryIO:
@@ -40,38 +50,45 @@ class IncomingFile:
     """One file as it arrives. Form parsers write to it as to any binary file."""
 
     def __init__(
-        self,
-        staged: StagedFile,
-        hasher: Hasher,
-        count: Callable[[int], None],
+        self, create: Callable[[], StagedFile], hasher: Hasher, count: Callable[[int], None]
     ) -> None:
-        self.staged = staged
         self.hasher = hasher
-        self._head = bytearray()
+        self._create = create
         self._count = count
+        self._staged: StagedFile | None = None
+        self._small = bytearray()
+        self._head = bytearray()
+
+    @property
+    def staged(self) -> StagedFile:
+        """The bytes, staged now if they were not."""
+        if self._staged is None:
+            self._staged = self._create()
+            self._staged.write(self._small)
+            self._small = bytearray()
+        return self._staged
 
     def write(self, piece: bytes | bytearray | memoryview) -> int:
         """Take the next bytes. Raises `TooLarge`, and what `StagedFile.write` raises."""
         self._count(len(piece))
         # In this order: a crew hashes while this thread writes.
         self.hasher.update(piece)
-        self.staged.write(piece)
+        if self._staged is None and len(self._small) + len(piece) <= SMALL_BYTES:
+            self._small += piece
+        else:
+            self.staged.write(piece)
         if len(self._head) < HEAD_BYTES:
             self._head += piece[: HEAD_BYTES - len(self._head)]
         return len(piece)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Accepted and without effect: parsers rewind what they have written, to be read."""
-        return offset
-
     def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
         """What came, once all of it came."""
-        return Descriptor(
-            digests=self.hasher.digests(),
-            size=self.hasher.size,
-            crc32=self.hasher.crc32,
-            media_type=media_type_of(self.head),
-        )
+        return self.known_as(media_type_of(self.head))
+
+    def known_as(self, media_type: str) -> Descriptor:
+        """As `Content.known_as`."""
+        hasher = self.hasher
+        return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type)
 
     @property
     def head(self) -> bytes:
@@ -80,22 +97,69 @@ class IncomingFile:
 
     def open(self) -> BinaryIO:
         """A reader of what came."""
-        return self.staged.open()
+        return io.BytesIO(self._small) if self._staged is None else self._staged.open()
 
     def keep(self, blobs: BlobStore, digest: Digest) -> bool:
         """As `BlobStore.keep`."""
         return blobs.keep(self.staged, digest)
 
+    def add_to(self, batch: BlobBatch) -> bool:
+        """Have a batch take the bytes; False when it, or the store, had them already."""
+        digest = sha256(self.hasher.digests()["sha256"])
+        if self._staged is None:
+            return batch.add_bytes(bytes(self._small), digest)
+        return batch.add_staged(self._staged, digest)
+
     def close(self) -> None:
-        """Forget the bytes, unless they were kept."""
+        """Forget the bytes; what they were kept as is no longer held."""
         self.hasher.close()
-        self.staged.discard()
+        self._small = bytearray()
+        if self._staged is not None:
+            self._staged.discard()
+
+
+class WaitingFile:
+    """A file that came whole and waits in a batch, where it takes neither descriptor nor bytes."""
+
+    __slots__ = ("_batch", "_is_new", "_packed", "_packing")
+
+    def __init__(self, incoming: IncomingFile, batch: BlobBatch, packing: Packing) -> None:
+        hasher = incoming.hasher
+        self._packing = packing
+        self._packed = packing.pack(hasher.digests(), hasher.size, hasher.crc32)
+        self._batch = batch
+        self._is_new = incoming.add_to(batch)
+
+    def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
+        """As `Content.describe`."""
+        return self.known_as(media_type_of(self.head))
+
+    def known_as(self, media_type: str) -> Descriptor:
+        """As `Content.known_as`."""
+        return self._packing.unpack(self._packed, media_type)
+
+    @property
+    def head(self) -> bytes:
+        """As `Content.head`."""
+        with self.open() as reader:
+            return reader.read(HEAD_BYTES)
+
+    def open(self) -> BinaryIO:
+        """As `Content.open`."""
+        return self._batch.open(self.known_as("").sha256)
+
+    def keep(self, blobs: BlobStore, digest: Digest) -> bool:
+        """As `Content.keep`; all that wait in the batch are kept at once."""
+        self._batch.keep()
+        return self._is_new
 
 
 class Act:
     """One client act: its files share one allowance, and go when it ends unless they were kept.
 
-    With a ``crew`` large files are hashed beside being received.
+    With a ``crew`` large files are hashed beside being received. Files wait in a batch of
+    ``blobs`` where there may be many of them. ``framing`` are bytes beyond the ``limit`` which are
+    no file's.
     """
 
     def __init__(
@@ -105,18 +169,23 @@ class Act:
         *,
         limit: int | None = None,
         crew: Crew | None = None,
+        framing: int = 0,
+        blobs: BlobStore | None = None,
     ) -> None:
         self._staging = staging
         self._digests = digests
         self._limit = limit
         self._crew = crew
+        self._framing = framing
+        self._blobs = blobs
+        self._batch: BlobBatch | None = None
         self._received = 0
         self._files: list[IncomingFile] = []
         self._prepared: StagedFile | None = None
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""
-        if self._limit is not None and size > self._limit:
+        if self._limit is not None and size > self._limit + self._framing:
             raise TooLarge(self._limit)
 
     def compute(self, algorithms: Iterable[str]) -> None:
@@ -132,10 +201,23 @@ class Act:
 
     def new_file(self) -> IncomingFile:
         """A place for the next file of this act."""
-        staged, self._prepared = self._prepared or self._staging.create(), None
-        incoming = IncomingFile(staged, self._new_hasher(), self._count)
+        incoming = IncomingFile(self._create, self._new_hasher(), self._count)
         self._files.append(incoming)
+        if len(self._files) == 1:
+            # Most acts have one file: a full disk is told before its bytes are read.
+            assert incoming.staged
         return incoming
+
+    def put_aside(self, incoming: IncomingFile) -> Content:
+        """What came whole, to be kept later; from the second file on it waits in a batch.
+
+        Thousands of files take neither descriptors nor memory there, and one sync serves all.
+        """
+        if self._blobs is None or incoming is self._files[0]:
+            return incoming
+        self._batch = self._batch or self._blobs.batch()
+        self._files.remove(incoming)
+        return WaitingFile(incoming, self._batch, _packing(incoming.hasher.algorithms))
 
     def close(self) -> None:
         """End the act: what was not kept is gone. May be repeated."""
@@ -143,6 +225,12 @@ class Act:
             self._prepared.discard()
         while self._files:
             self._files.pop().close()
+        if self._batch:
+            self._batch.discard()
+
+    def _create(self) -> StagedFile:
+        staged, self._prepared = self._prepared or self._staging.create(), None
+        return staged
 
     def _new_hasher(self) -> Hasher:
         if self._crew is None:
@@ -152,3 +240,8 @@ class Act:
     def _count(self, size: int) -> None:
         self._received += size
         self.expect(self._received)
+
+
+@functools.lru_cache(maxsize=16)
+def _packing(algorithms: tuple[str, ...]) -> Packing:
+    return Packing(algorithms)

@@ -20,11 +20,32 @@ CLOCK_ALLOWANCE = timedelta(days=2)
 _PORTION = 1000
 
 
-def add_to_index(record: Record, *, trees: TreeStore, index: Index) -> None:
-    """Have the index take in an upload with its tree.
+def add_to_index(record: Record, *, records: Records, trees: TreeStore, index: Index) -> None:
+    """Have the index take in an upload with its tree; unless the upload is removed meanwhile.
 
     A tree that cannot be read is left out, and told in the log: what was uploaded is known still.
     """
+    _add(record, trees=trees, index=index)
+    # Who removes an upload takes it out of the index after that, which may have been just before.
+    if not records.has(record.id):
+        remove_from_index(record, trees=trees, index=index)
+
+
+def remove_from_index(record: Record, *, trees: TreeStore, index: Index) -> None:
+    """Have the index forget an upload with its tree, whether or not that can be read."""
+    digest = record.manifest
+    if digest is None:
+        index.remove(record, None)
+        return
+    try:
+        with trees.load(digest) as manifest:
+            index.remove(record, manifest)
+    except (ValueError, BlobNotFound) as error:
+        logger.warning("The tree of upload %s is removed unread: %s", record.id, error)
+        index.remove(record, None)
+
+
+def _add(record: Record, *, trees: TreeStore, index: Index) -> None:
     digest = record.manifest
     if digest is None:
         index.add(record, None)
@@ -76,7 +97,12 @@ class Reindex:
 
     def _take_in(self, upload: UploadId) -> None:
         try:
-            add_to_index(self._records.load(upload), trees=self._trees, index=self._index)
+            add_to_index(
+                self._records.load(upload),
+                records=self._records,
+                trees=self._trees,
+                index=self._index,
+            )
         except UploadNotFound:
             logger.info("Upload %s went while the index was catching up.", upload)
         except ValueError as error:

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO
 
-from httpbucket.content.hashing import ContentHasher
-from httpbucket.content.media_type import HEAD_BYTES
-from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import (
     BucketError,
     ClientGone,
     IndexNotReady,
-    MalformedBody,
     StorageFull,
     StorageUnavailable,
     TooLarge,
 )
 from httpbucket.domain.filename import FALLBACK_NAME
-from httpbucket.domain.partial import OffsetMismatch, PartialId, PartialUpload, PieceMismatch
+from httpbucket.domain.partial import OffsetMismatch, PartialId, PartialUpload
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt
+from httpbucket.domain.upload_path import safe_folder
+from httpbucket.services.gathered import Gathered, Hashers
 from httpbucket.services.ingest import Ingest, Offer, Terms
-from httpbucket.storage.base import BlobStore, HeldPartial, PartialUploads, StagedFile
+from httpbucket.services.pieces import Piece, append, append_checked, compare_last_byte
+from httpbucket.storage.base import HeldPartial, PartialUploads
 
 #: How long a request waits for another one to let go of the same upload.
 WAIT_SECONDS = 10.0
 
 #: What the client says of its file that is no header of a template.
-FILENAME, UNPACK = "filename", "unpack"
-
-#: Of so many uploads the hashers are remembered between pieces. Each is a few hundred bytes.
-_REMEMBERED = 256
-
-_READ = 1024 * 1024
+FILENAME, UNPACK, PATH, CHECKSUM = "filename", "unpack", "path", "checksum"
+_OF_THE_FILE = (FILENAME, UNPACK, PATH, CHECKSUM)
 
 # After these the same last piece may be sent again; any other refusal is for good.
 _MAY_BE_REPEATED = (ClientGone, IndexNotReady, StorageFull, StorageUnavailable)
@@ -52,21 +44,6 @@ class Progress:
     offset: int
     expires: datetime
     receipt: Receipt | None = None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What one request brings: ``content`` is to follow the first ``offset`` bytes.
-
-    ``checksum`` is the digest that all of it is to have. ``hang_up`` makes ``content`` end soon,
-    called from another thread. ``is_gone`` is as in `Terms`.
-    """
-
-    offset: int
-    content: Iterable[bytes]
-    checksum: Digest | None = None
-    hang_up: Callable[[], None] = lambda: None
-    is_gone: Callable[[], bool] = lambda: False
 
 
 class Resume:
@@ -92,12 +69,12 @@ class Resume:
         self._max_content_length = max_content_length
         self._lifetime = timedelta(seconds=partial_seconds)
         self._random_bits = random_bits
-        self._hashers = _Hashers()
+        self._hashers = Hashers()
 
     @property
     def headers(self) -> tuple[str, ...]:
         """What a client may say of an upload, in lower case, beside ``meta-`` headers."""
-        return (FILENAME, UNPACK, *self._ingest.headers)
+        return (*_OF_THE_FILE, *self._ingest.headers)
 
     @property
     def max_content_length(self) -> int:
@@ -105,10 +82,13 @@ class Resume:
         return self._max_content_length
 
     def create(self, length: int, *, said: Mapping[str, str], metadata: str) -> PartialId:
-        """Begin an upload of ``length`` bytes. Raises `TooLarge`, `InvalidWish`."""
+        """Begin an upload of ``length`` bytes.
+
+        Raises `TooLarge`, `StorageFull`, and what is wrong with what is ``said``.
+        """
         if length > self._max_content_length:
             raise TooLarge(self._max_content_length)
-        UnpackWish.parse(said.get(UNPACK, ""))
+        _read(said)
         number = f"{self._random_bits():016x}{self._random_bits():016x}"
         partial = PartialUpload(PartialId(number), length, dict(said), metadata)
         self._partials.create(partial)
@@ -152,29 +132,32 @@ class Resume:
 
     def _take(self, held: HeldPartial, piece: Piece) -> None:
         if held.size == held.partial.length:
-            _compare_last_byte(held, piece.content)
+            compare_last_byte(held, piece.content)
             return
         hasher = self._hashers.take(held, self._digests)
         try:
             with held.when_wanted(piece.hang_up):
                 if piece.checksum:
-                    _append_checked(held, piece, hasher, piece.checksum)
+                    append_checked(held, piece, hasher, piece.checksum)
                 else:
-                    _append(held, piece, hasher)
+                    append(held, piece, hasher)
         finally:
             # Kept only when it saw exactly the bytes that stay.
             self._hashers.remember(held, hasher)
 
     def _finish(self, held: HeldPartial, piece: Piece) -> Receipt:
-        content = _Gathered(held, self._hashers.take(held, self._digests), self._digests)
-        said = held.partial.said
+        content = Gathered(held, self._hashers.take(held, self._digests), self._digests)
+        said, wish, path, expected = held.partial.said, *_read(held.partial.said)
+        offer = Offer(content, said.get(FILENAME, FALLBACK_NAME), path, expected)
         terms = Terms(
-            wish=UnpackWish.parse(said.get(UNPACK, "")),
-            headers={name: value for name, value in said.items() if name not in (FILENAME, UNPACK)},
+            wish=wish,
+            headers={name: value for name, value in said.items() if name not in _OF_THE_FILE},
             is_gone=piece.is_gone,
+            # Should the process die before it is noted here what became of the upload.
+            idempotency_key=f"tus {held.partial.id}",
         )
         try:
-            receipt = self._ingest.keep(Offer(content, said.get(FILENAME, FALLBACK_NAME)), terms)
+            receipt = self._ingest.keep(offer, terms)
         except BucketError as refusal:
             if not isinstance(refusal, _MAY_BE_REPEATED):
                 held.remove()
@@ -183,6 +166,13 @@ class Resume:
             content.close()
         held.finish(receipt.record.id)
         return receipt
+
+
+def _read(said: Mapping[str, str]) -> tuple[UnpackWish, str, tuple[Digest, ...]]:
+    """Whether to unpack, the folder, the digests that the content is to have."""
+    checksum = said.get(CHECKSUM, "")
+    expected = (Digest.parse(checksum),) if checksum else ()
+    return UnpackWish.parse(said.get(UNPACK, "")), safe_folder(said.get(PATH, "")), expected
 
 
 def _offset(held: HeldPartial) -> int:
@@ -194,125 +184,3 @@ def _offset(held: HeldPartial) -> int:
     if held.partial.upload is None and 0 < held.size == held.partial.length:
         return held.size - 1
     return held.size
-
-
-def _append(held: HeldPartial, piece: Piece, hasher: ContentHasher | None) -> None:
-    start, room = held.size, held.partial.length - held.size
-    try:
-        for part in piece.content:
-            if len(part) > room:
-                raise MalformedBody(
-                    f"The piece goes beyond the {held.partial.length} bytes that were announced."
-                )
-            held.append(part)
-            room -= len(part)
-            if hasher:
-                hasher.update(part)
-    except MalformedBody:
-        held.cut(start)
-        raise
-    finally:
-        held.sync()
-
-
-def _append_checked(
-    held: HeldPartial, piece: Piece, hasher: ContentHasher | None, checksum: Digest
-) -> None:
-    start = held.size
-    own = ContentHasher([checksum.algorithm])
-    held.doubt()
-    try:
-        _append(held, Piece(piece.offset, _hashed(piece.content, own)), hasher)
-        actual = own.digests()[checksum.algorithm]
-        if actual != checksum.hex:
-            raise PieceMismatch(
-                f"The piece has the digest {checksum.algorithm}:{actual}, not {checksum}.",
-                expected=str(checksum),
-                actual=f"{checksum.algorithm}:{actual}",
-            )
-    except BaseException:
-        held.cut(start)
-        raise
-    finally:
-        held.trust()
-
-
-def _hashed(pieces: Iterable[bytes], hasher: ContentHasher) -> Iterable[bytes]:
-    for piece in pieces:
-        hasher.update(piece)
-        yield piece
-
-
-def _compare_last_byte(held: HeldPartial, content: Iterable[bytes]) -> None:
-    """All bytes are there, and a blob may already be made of them: nothing is written any more."""
-    sent = b"".join(content)
-    with held.open() as reader:
-        reader.seek(-1, 2)
-        last = reader.read(1)
-    if sent not in (b"", last):
-        raise MalformedBody("The last byte was sent before, and was another one.")
-
-
-class _Gathered:
-    """All bytes of an upload that came in pieces, as an ingest wants them."""
-
-    def __init__(
-        self, held: HeldPartial, hasher: ContentHasher | None, digests: Sequence[str]
-    ) -> None:
-        self._held = held
-        self._hasher = hasher or _hash_again(held, digests)
-        self._staged: StagedFile | None = None
-        with held.open() as reader:
-            self.head = reader.read(HEAD_BYTES)
-
-    def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
-        """What came."""
-        hasher = self._hasher
-        return Descriptor(hasher.digests(), hasher.size, hasher.crc32, media_type_of(self.head))
-
-    def open(self) -> BinaryIO:
-        """A reader of what came."""
-        return self._held.open()
-
-    def keep(self, blobs: BlobStore, digest: Digest) -> bool:
-        """As `BlobStore.keep`; the bytes stay until the upload is published."""
-        self._staged = self._held.staged()
-        return blobs.keep(self._staged, digest)
-
-    def close(self) -> None:
-        """Let go of what was staged."""
-        if self._staged:
-            self._staged.discard()
-
-
-def _hash_again(held: HeldPartial, digests: Sequence[str]) -> ContentHasher:
-    hasher = ContentHasher(digests)
-    with held.open() as reader:
-        while piece := reader.read(_READ):
-            hasher.update(piece)
-    return hasher
-
-
-class _Hashers:
-    """The hashers of uploads whose every byte this process saw, until their next piece comes."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[PartialId, ContentHasher] = OrderedDict()
-        self._guard = threading.Lock()
-
-    def take(self, held: HeldPartial, digests: Sequence[str]) -> ContentHasher | None:
-        """The hasher that saw the bytes that came; None when this process has none."""
-        with self._guard:
-            hasher = self._known.pop(held.partial.id, None)
-        if held.size == 0:
-            return ContentHasher(digests)
-        return hasher if hasher and hasher.size == held.size else None
-
-    def remember(self, held: HeldPartial, hasher: ContentHasher | None) -> None:
-        """Keep it for the next piece, if it saw what came and nothing else."""
-        if hasher is None or hasher.size != held.size:
-            return
-        with self._guard:
-            self._known[held.partial.id] = hasher
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)

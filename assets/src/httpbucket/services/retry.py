@@ -35,7 +35,9 @@ class Retries:
         return self.in_turn(f"idempotency-key {key}") if key else nullcontext()
 
     def receipts(self, key: str | None, contents: Sequence[Digest]) -> list[Receipt | None]:
-        """Of each content (SHA-256) of an act, the receipt of its first try, where there was one.
+        """Of each content of an act, the receipt of its first try, where there was one.
+
+        A content is a SHA-256; of a tree that came as its files, its manifest's.
 
         Raises `KeyReused` when something else came with this key.
         """
@@ -70,6 +72,10 @@ class Retries:
 def _taken(records: list[Record], content: Digest) -> Receipt | None:
     """The receipt of the first record of this content, which is taken out."""
     for number, record in enumerate(records):
-        if record.uploaded and record.uploaded.blob.sha256 == content:
+        if _content_of(record) == content:
             return Receipt(records.pop(number), (_LOG,))
     return None
+
+
+def _content_of(record: Record) -> Digest | None:
+    return record.uploaded.blob.sha256 if record.uploaded else record.manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ from httpbucket.content.kind import ArchiveKind, Compression, recognise
 from httpbucket.content.limits import Budget, UnpackLimits
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.errors import ClientGone
+from httpbucket.domain.errors import BlobNotFound, ClientGone
 from httpbucket.domain.size import show_size
 from httpbucket.domain.suffixes import decompressed_name, stays_packed, tree_name
 from httpbucket.domain.unpacking import CannotUnpack, UnpackWish, UnsupportedArchive
@@ -63,10 +63,14 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Task:
-    """One file's unpacking: where new things are staged, and what was found so far."""
+    """One file's unpacking: where new things are staged, and what was found so far.
+
+    ``holds`` keeps what earlier uploads left from being freed with them.
+    """
 
     filename: str
     act: Act
+    holds: ExitStack
     check: Callable[[], None]
     budget: Budget
     unpacked: Unpacked
@@ -125,22 +129,25 @@ class Unpack:
         task = _Task(
             filename=uploaded.name,
             act=Act(self._staging, self._digests, crew=self._crew),
-            check=lambda: _check(is_gone),
+            holds=ExitStack(),
+            check=lambda: check_client(is_gone),
             budget=Budget(self._limits, source_size=uploaded.blob.size),
             unpacked=Unpacked(),
             anew=anew,
         )
         try:
             if self._is_wanted(uploaded.name, wish, task.unpacked):
-                # What was kept is not staged any more.
+                # What was kept cannot be read where it was staged any more.
                 kept = self._kept_opener(uploaded.blob)
                 opener = kept if anew else incoming.open
                 source = _Source(uploaded.blob, incoming.head, opener)
                 self._look_inside(source, task, wish)
             yield task.unpacked
         finally:
+            task.holds.close()
             task.act.close()
             if task.unpacked.built:
+                # Not before: until a record names them, this holds the members.
                 task.unpacked.built.discard()
 
     def _is_wanted(self, filename: str, wish: UnpackWish, unpacked: Unpacked) -> bool:
@@ -171,7 +178,8 @@ class Unpack:
 
     def _decompressed(self, source: _Source, kind: Compression, task: _Task) -> _Source:
         unpacked, name = task.unpacked, decompressed_name(task.filename)
-        if known := self._earlier.decompressed(source.blob.sha256):
+        known = self._earlier.decompressed(source.blob.sha256)
+        if known and self._holds(known[0], task):
             blob, findings = known
             unpacked.log.append("Decompressed before; that is used again.")
             found = self._kept_source(blob)
@@ -188,13 +196,21 @@ class Unpack:
     ) -> tuple[_Source, tuple[Finding, ...]]:
         findings = Findings()
         target = task.act.new_file()
-        with self._place(task.check), source.open() as reader:
+        with self.place(task.check), source.open() as reader:
             for piece in decompress(reader, kind, budget=task.budget, findings=findings):
                 task.check()
                 target.write(piece)
         task.unpacked.decompressed_file = target
         blob = target.describe(self._media_type_of)
         return _Source(blob, target.head, target.open), findings.told()
+
+    def _holds(self, blob: Descriptor, task: _Task) -> bool:
+        """Hold a blob until the end; False when it was freed with its upload a moment ago."""
+        try:
+            task.holds.enter_context(self._blobs.hold(blob.sha256))
+        except BlobNotFound:
+            return False
+        return True
 
     def _kept_source(self, blob: Descriptor) -> _Source:
         with self._blobs.open(blob.sha256) as reader:
@@ -207,7 +223,7 @@ class Unpack:
     def _unpack(self, source: _Source, kind: ArchiveKind, task: _Task) -> None:
         unpacked, name = task.unpacked, tree_name(task.filename)
         known = None if task.anew else self._earlier.tree(source.blob.sha256, self._limits)
-        if known:
+        if known and self._holds(known[0].manifest, task):
             tree, findings = known
             unpacked.log.append("Unpacked before; that tree is used again.")
             unpacked.tree = replace(tree, name=name)
@@ -220,13 +236,13 @@ class Unpack:
         unpacked.findings += findings
 
     def _build(self, source: _Source, kind: ArchiveKind, task: _Task) -> BuiltTree:
-        with self._place(task.check), source.open() as reader:
+        with self.place(task.check), source.open() as reader:
             builder = TreeBuilder(self._blobs, task.act, self._digests, task.check)
             return builder.build(reader, kind, source.blob.sha256, task.budget)
 
     @contextmanager
-    def _place(self, check: Callable[[], None]) -> Iterator[None]:
-        """Wait for one of the places, as long as the client does."""
+    def place(self, check: Callable[[], None]) -> Iterator[None]:
+        """Wait for one of the places, as long as the client does; ``check`` raises then."""
         while not self._places.acquire(timeout=_LOOK_SECONDS):
             check()
         try:
@@ -235,6 +251,7 @@ class Unpack:
             self._places.release()
 
 
-def _check(is_gone: Callable[[], bool]) -> None:
+def check_client(is_gone: Callable[[], bool]) -> None:
+    """Raise `ClientGone` when the client has stopped waiting."""
     if is_gone():
         raise ClientGone("The client closed the connection; nothing was kept.")

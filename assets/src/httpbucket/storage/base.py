@@ -10,7 +10,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +21,10 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.manifest import ManifestEntry, ManifestHeader
 from httpbucket.domain.partial import PartialId, PartialUpload
+from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.search import UploadFilter
-from httpbucket.domain.upload import Record, UploadId
+from httpbucket.domain.upload import Record, Replica, UploadId
 
 
 class StagedFile(Protocol):
@@ -43,7 +44,7 @@ class StagedFile(Protocol):
         ...
 
     def discard(self) -> None:
-        """Forget the bytes. May be repeated, and is allowed after the file was kept."""
+        """Forget the bytes; the blob that they became is no longer held. May be repeated."""
         ...
 
 
@@ -69,15 +70,26 @@ class Staging(Protocol):
 class BlobBatch(Protocol):
     """Many contents that become blobs together, so that one sync serves them all.
 
-    Used by one thread. The caller ends with `keep` or `discard`.
+    Used by one thread. The caller ends with `discard`, after `keep` once a record names the blobs:
+    from the moment that a content is taken until then, nobody frees the blob.
     """
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
-        """Take a small content whose SHA-256 is ``digest``, as the caller promises."""
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        """Take a small content whose SHA-256 is ``digest``, as the caller promises.
+
+        False when it was a blob, or in this batch, already.
+        """
         ...
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        """Take a staged file, as `BlobStore.keep` does. It is used up."""
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        """Take a staged file, as `BlobStore.keep` does. It is used up. False as of `add_bytes`."""
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of a content that was taken, or is a blob. The caller closes it.
+
+        Raises `BlobNotFound`.
+        """
         ...
 
     def forget(self, digest: Digest) -> None:
@@ -85,11 +97,11 @@ class BlobBatch(Protocol):
         ...
 
     def keep(self) -> None:
-        """When this returns, every content is a blob that survives power loss."""
+        """When this returns, every content is a blob that survives power loss. May be repeated."""
         ...
 
     def discard(self) -> None:
-        """Forget what was not kept. May be repeated, and is allowed after `keep`."""
+        """Forget what was not kept, and hold nothing any more. May be repeated."""
         ...
 
 
@@ -104,8 +116,13 @@ class BlobStore(Protocol):
 
         The caller promises that ``digest`` is the SHA-256 of these bytes, that ``staged`` came from
         the staging of the same backend, and that it will not be written again. When this returns,
-        the blob survives power loss, whoever kept it first. The staged file is used up.
+        the blob survives power loss, whoever kept it first. The staged file is used up; until it is
+        discarded, which is when a record names the blob, nobody frees it.
         """
+        ...
+
+    def hold(self, digest: Digest) -> AbstractContextManager[None]:
+        """Meanwhile nobody frees this blob, though nothing names it. Raises `BlobNotFound`."""
         ...
 
     def batch(self) -> BlobBatch:
@@ -124,8 +141,24 @@ class BlobStore(Protocol):
         """Those of many SHA-256, raw, that are the name of a blob."""
         ...
 
-    def digests(self) -> Iterator[Digest]:
-        """Every blob's identity, in no order."""
+    def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        """Every blob's identity in order, in bounded memory; those that follow ``after``."""
+        ...
+
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
+        """Remove the blob unless it is held or, where the backend can tell, something names it.
+
+        The caller promises that no record and no manifest names it. With ``idle_since`` (seconds
+        since 1970) it stays as well when it was kept, named or let go of since then. Returns the
+        bytes that were freed, 0 when there was none, and None when it stays. The empty blob does.
+        A ``dry_run`` only looks.
+        """
+        ...
+
+    def recover(self) -> int:
+        """Put back what a dead process was about to free; how many files that were."""
         ...
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -177,6 +210,37 @@ class Records(Protocol):
 
     def load(self, upload: UploadId) -> Record:
         """Read a record. Raises `UploadNotFound`, or ValueError when the record is damaged."""
+        ...
+
+    def has(self, upload: UploadId) -> bool:
+        """Whether the upload is published, and not removed since."""
+        ...
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        """Replace the record by what ``change`` makes of it, lastingly; returns that.
+
+        Nobody else amends or removes it meanwhile, and readers see one or the other. The names of
+        the upload's own files do not change. Raises as `load`.
+        """
+        ...
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        """Make the upload and all its names disappear, in one step that survives power loss.
+
+        Returns its record, or None when ``only_if`` said no to it, and the upload stays. What is
+        left of the upload is still kept, and it is among `removed`, until `forget` is called.
+        Raises as `load`.
+        """
+        ...
+
+    def removed(self) -> Iterator[Record]:
+        """Uploads that were removed and are not forgotten: the work of living or dead processes."""
+        ...
+
+    def forget(self, upload: UploadId) -> None:
+        """Let go of the blobs that a removed upload named. May be repeated."""
         ...
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
@@ -291,6 +355,23 @@ class HeldDirectories(Protocol):
         """
         ...
 
+    def shown(self, link: str) -> str | None:
+        """What the ``latest`` link at this path shows; None where there is no such link."""
+        ...
+
+    def removing(
+        self, upload: UploadId, replicas: Collection[Replica], latest: Mapping[str, str | None]
+    ) -> AbstractContextManager[None]:
+        """Remove replicas once the caller has made sure that no record names them any more.
+
+        The caller does so in the context, in one step, by removing or amending the upload's record.
+        Then the replicas go, each in one step, and each link of ``latest`` (by path) shows another
+        name beside it, or goes where that is None. If the process dies after the caller's step,
+        whoever holds a directory next, or the next start, goes on with it. If the caller raises,
+        nothing is removed.
+        """
+        ...
+
 
 class Replicas(Protocol):
     """Further names for what uploads hold, in directories that templates choose."""
@@ -399,6 +480,28 @@ class Shelves(Protocol):
         ...
 
 
+class PendingTrees(Protocol):
+    """Trees that wait for some of their files: known to every process, until they expire."""
+
+    def save(self, pending: PendingTree) -> None:
+        """Remember it, in place of what was remembered of that id, whole or not at all.
+
+        Raises `TooManyPendingTrees` for a new one where very many wait.
+        """
+        ...
+
+    def hold(self, id: str) -> AbstractContextManager[PendingTree]:
+        """What is remembered of the id; others who hold it wait. It may be saved meanwhile.
+
+        Raises `PendingTreeNotFound`.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Forget those that expired before ``now``; how many those were."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """What a store may grow into: bytes, and names (inodes) where the backend counts them.
@@ -471,6 +574,21 @@ class Index(Protocol):
         """
         ...
 
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        """Forget an upload, and its tree if no other upload has that. May be repeated.
+
+        A manifest that cannot be read any more may be None; that takes longer.
+        """
+        ...
+
+    def forget_replica(self, path: str) -> None:
+        """Forget that an upload has a replica at this path."""
+        ...
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        """Those of ``blobs`` that no upload names: as a file, a tree's manifest or its member."""
+        ...
+
     def has_upload(self, upload: UploadId) -> bool:
         """Whether the upload was taken in."""
         ...
@@ -523,6 +641,10 @@ class Index(Protocol):
 
     def find_retried(self, key: str, *, since: datetime) -> tuple[UploadId, ...]:
         """The uploads since then that came with this ``Idempotency-Key``, the oldest first."""
+        ...
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        """What is known of those blobs (SHA-256, raw) that some upload names."""
         ...
 
     def describe(self, blob: Digest) -> KnownBlob | None:

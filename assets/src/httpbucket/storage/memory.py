@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import threading
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import EMPTY, Digest
-from httpbucket.domain.errors import BlobNotFound, UploadNotFound
+from httpbucket.domain.errors import BlobNotFound, PendingTreeNotFound, UploadNotFound
+from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import (
@@ -29,11 +32,12 @@ from httpbucket.storage.base import (
 
 
 class MemoryStagedFile:
-    """Bytes on their way in."""
+    """Bytes on their way in; ``pin`` is let go with them."""
 
     def __init__(self, siblings: set[MemoryStagedFile]) -> None:
         self._bytes = bytearray()
         self._siblings = siblings
+        self.pin = ExitStack()
         siblings.add(self)
 
     @property
@@ -48,6 +52,7 @@ class MemoryStagedFile:
 
     def discard(self) -> None:
         self._siblings.discard(self)
+        self.pin.close()
 
 
 class MemoryStaging:
@@ -66,46 +71,80 @@ class MemoryStaging:
 class MemoryBlobBatch:
     """Contents that wait in a dictionary of their own."""
 
-    def __init__(self, blobs: dict[Digest, bytes]) -> None:
-        self._blobs = blobs
+    def __init__(self, store: MemoryBlobStore) -> None:
+        self._store = store
         self._waiting: dict[Digest, bytes] = {}
+        self._pins = ExitStack()
 
-    def add_bytes(self, content: bytes, digest: Digest) -> None:
+    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+        is_new = self._store.size(digest) is None and digest not in self._waiting
         self._waiting[digest] = content
+        self._pins.enter_context(self._store.pinned(digest))
+        return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> None:
-        self._waiting[digest] = _content_of(staged)
+    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+        is_new = self.add_bytes(_content_of(staged), digest)
+        staged.discard()
+        return is_new
+
+    def open(self, digest: Digest) -> BinaryIO:
+        if digest in self._waiting:
+            return io.BytesIO(self._waiting[digest])
+        return self._store.open(digest)
 
     def forget(self, digest: Digest) -> None:
         self._waiting.pop(digest, None)
 
     def keep(self) -> None:
         for digest, content in self._waiting.items():
-            self._blobs.setdefault(digest, content)
+            self._store.put(digest, content)
 
     def discard(self) -> None:
         self._waiting.clear()
+        self._pins.close()
 
 
 class MemoryBlobStore:
-    """Blobs in a dictionary."""
+    """Blobs in a dictionary. What records name it does not know: only what is held."""
 
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {EMPTY: b""}
+        self._pins: Counter[Digest] = Counter()
+        self._changed: dict[Digest, float] = {}
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
+        assert isinstance(staged, MemoryStagedFile), "a staged file of another backend"
+        staged.pin.enter_context(self.pinned(digest))
+        return self.put(digest, _content_of(staged))
+
+    def put(self, digest: Digest, content: bytes) -> bool:
+        """Make the content a blob; False when it was one."""
         is_new = digest not in self._blobs
-        self._blobs.setdefault(digest, _content_of(staged))
+        self._blobs.setdefault(digest, content)
+        self._changed[digest] = time.time()
         return is_new
 
     def batch(self) -> BlobBatch:
-        return MemoryBlobBatch(self._blobs)
+        return MemoryBlobBatch(self)
+
+    @contextmanager
+    def hold(self, digest: Digest) -> Iterator[None]:
+        with self.pinned(digest):
+            if digest not in self._blobs:
+                raise BlobNotFound(f"No blob {digest} is kept.")
+            yield
+
+    @contextmanager
+    def pinned(self, digest: Digest) -> Iterator[None]:
+        """Meanwhile the blob stays, once it is there."""
+        self._pins[digest] += 1
+        try:
+            yield
+        finally:
+            self._pins[digest] -= 1
 
     def open(self, digest: Digest) -> BinaryIO:
-        try:
-            return io.BytesIO(self._blobs[digest])
-        except KeyError:
-            raise BlobNotFound(f"No blob {digest} is kept.") from None
+        return _reader((self._blobs,), digest)
 
     def size(self, digest: Digest) -> int | None:
         content = self._blobs.get(digest)
@@ -114,8 +153,20 @@ class MemoryBlobStore:
     def kept(self, values: Collection[bytes]) -> set[bytes]:
         return {value for value in values if Digest.of("sha256", value) in self._blobs}
 
-    def digests(self) -> Iterator[Digest]:
-        return iter(list(self._blobs))
+    def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        return iter(sorted(digest for digest in self._blobs if not after or digest > after))
+
+    def free(
+        self, digest: Digest, *, idle_since: float | None = None, dry_run: bool = False
+    ) -> int | None:
+        is_recent = idle_since is not None and self._changed.get(digest, 0) > idle_since
+        if digest == EMPTY or self._pins[digest] or is_recent:
+            return None
+        content = self._blobs.get(digest, b"") if dry_run else self._blobs.pop(digest, b"")
+        return len(content)
+
+    def recover(self) -> int:
+        return 0
 
     def local_path(self, digest: Digest) -> Path | None:
         return None
@@ -128,11 +179,16 @@ class MemoryBlobStore:
         return self._blobs.pop(digest, None)
 
 
+def _reader(places: Iterable[Mapping[Digest, bytes]], digest: Digest) -> BinaryIO:
+    for contents in places:
+        if digest in contents:
+            return io.BytesIO(contents[digest])
+    raise BlobNotFound(f"No blob {digest} is kept.")
+
+
 def _content_of(staged: StagedFile) -> bytes:
     with staged.open() as reader:
-        content = reader.read()
-    staged.discard()
-    return content
+        return reader.read()
 
 
 class MemoryRecords:
@@ -140,6 +196,7 @@ class MemoryRecords:
 
     def __init__(self) -> None:
         self._records: dict[UploadId, bytes] = {}
+        self._removed: dict[UploadId, Record] = {}
 
     def publish(self, record: Record) -> None:
         self._records[record.id] = record.to_bytes()
@@ -149,6 +206,30 @@ class MemoryRecords:
             return Record.from_bytes(self._records[upload])
         except KeyError:
             raise UploadNotFound(f"There is no upload {upload}.") from None
+
+    def has(self, upload: UploadId) -> bool:
+        return upload in self._records
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        amended = change(self.load(upload))
+        self._records[upload] = amended.to_bytes()
+        return amended
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        record = self.load(upload)
+        if not only_if(record):
+            return None
+        self._removed[upload] = record
+        del self._records[upload]
+        return record
+
+    def removed(self) -> Iterator[Record]:
+        return iter(list(self._removed.values()))
+
+    def forget(self, upload: UploadId) -> None:
+        self._removed.pop(upload, None)
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         return iter(sorted(upload for upload in self._records if upload.day >= since_day))
@@ -178,8 +259,52 @@ class MemoryReplicas:
             names[replica.name] = replica
             names.update(dict.fromkeys(replica.latest, replica.name))
 
+    def shown(self, link: str) -> str | None:
+        directory, _, name = link.rpartition("/")
+        shown = self.directories[directory].get(name)
+        return shown if isinstance(shown, str) else None
+
+    @contextmanager
+    def removing(
+        self, upload: UploadId, replicas: Collection[Replica], latest: Mapping[str, str | None]
+    ) -> Iterator[None]:
+        yield
+        for replica in replicas:
+            self.directories[replica.directory].pop(replica.name, None)
+        for link, name in latest.items():
+            directory, _, own_name = link.rpartition("/")
+            if name is None:
+                del self.directories[directory][own_name]
+            else:
+                self.directories[directory][own_name] = name
+
     def finish(self) -> int:
         return 0
+
+
+class MemoryPendingTrees:
+    """Pending trees in a dictionary, as the lines that a disk would hold."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, list[bytes]] = {}
+        self._lock = threading.RLock()
+
+    def save(self, pending: PendingTree) -> None:
+        self._trees[pending.id] = list(pending.to_lines())
+
+    @contextmanager
+    def hold(self, id: str) -> Iterator[PendingTree]:
+        with self._lock:
+            if checked_id(id) not in self._trees:
+                raise PendingTreeNotFound(id)
+            yield PendingTree.from_lines(self._trees[id])
+
+    def sweep(self, now: datetime) -> int:
+        trees = [PendingTree.from_lines(lines) for lines in self._trees.values()]
+        expired = [tree.id for tree in trees if tree.expires < now]
+        for id in expired:
+            del self._trees[id]
+        return len(expired)
 
 
 class MemoryCapacity:
@@ -221,15 +346,20 @@ class MemoryIndex:
     """Answers from dictionaries."""
 
     def __init__(self) -> None:
+        self._taken_in: dict[UploadId, tuple[Record, list[NamedBlob]]] = {}
+        self._leases: dict[Digest, datetime] = {}
+        self._leases_since: datetime | None = None
+        self._complete = False
+        self._agreed_day = ""
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self._uploads: dict[UploadId, _Searched] = {}
         self._known: dict[Digest, KnownBlob] = {}
         self._aliases: dict[Digest, set[Digest]] = defaultdict(set)
         self._unpacked: dict[Digest, list[UploadId]] = defaultdict(list)
         self._replicas: dict[str, UploadId] = {}
-        self._leases: dict[Digest, datetime] = {}
-        self._leases_since: datetime | None = None
-        self._complete = False
-        self._agreed_day = ""
+        self._manifests: set[Digest] = set()
 
     def prepare(self) -> None:
         pass
@@ -237,19 +367,26 @@ class MemoryIndex:
     def add(self, record: Record, manifest: Manifest | None) -> None:
         # Read to its end first, because a manifest may turn out to be damaged.
         entries = list(manifest.entries) if manifest else []
-        members = (
+        members = [
             NamedBlob(entry.path.rpartition("/")[2], entry.blob) for entry in entries if entry.blob
-        )
+        ]
+        self._take_in(record, members)
+
+    def _take_in(self, record: Record, members: list[NamedBlob]) -> None:
+        self._taken_in[record.id] = record, members
         every = (*record.named_blobs(), *members)
         for named in every:
             self._add(named)
+        if record.manifest:
+            self._manifests.add(record.manifest)
         for blob in record.sources():
             self._unpacked[blob].append(record.id)
         self._replicas.update((replica.path, record.id) for replica in record.replicas)
         self._uploads[record.id] = _Searched(
             name=searched_name(record.name),
             headers=searched_headers(record),
-            contents=frozenset(named.blob.sha256 for named in every),
+            contents=frozenset(named.blob.sha256 for named in every)
+            | ({record.manifest} if record.manifest else set()),
             size=record.shown_size,
             expires=record.expires,
             idempotency_key=record.idempotency_key,
@@ -260,6 +397,20 @@ class MemoryIndex:
         self._known.setdefault(identity, KnownBlob(named.blob, named.name))
         for digest in named.blob.all_digests():
             self._aliases[digest].add(identity)
+
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        self._taken_in.pop(record.id, None)
+        rest = list(self._taken_in.values())
+        self._forget_all()
+        for other, members in rest:
+            self._take_in(other, members)
+
+    def forget_replica(self, path: str) -> None:
+        self._replicas.pop(path, None)
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        named = self._known.keys() | self._manifests
+        return tuple(blob for blob in blobs if blob not in named)
 
     def has_upload(self, upload: UploadId) -> bool:
         return upload in self._uploads
@@ -321,6 +472,10 @@ class MemoryIndex:
             for upload, known in uploads
             if known.idempotency_key == key and str(upload) >= first
         )
+
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        known = ((value, self._known.get(Digest.of("sha256", value))) for value in blobs)
+        return {value: one.blob for value, one in known if one}
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         return self._known.get(blob)

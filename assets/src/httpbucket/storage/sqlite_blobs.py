@@ -9,6 +9,7 @@ from itertools import islice
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.domain.search import as_text
+from httpbucket.storage.sqlite_digests import packed
 
 #: How many members are held at a time: a KiB each.
 _PORTION = 4096
@@ -69,6 +70,5 @@ def _row(
         blob.media_type,
         # A name may hold what was never Unicode; SQLite's text may not.
         as_text(name),
-        ",".join(algorithm for algorithm, _ in others),
-        b"".join(value for _, value in others),
+        *packed(others),
     )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest, digest_size
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
+from httpbucket.storage.sqlite_digests import unpacked
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
+from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import find_uploads
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
@@ -45,8 +48,9 @@ class SqliteIndex:
             add_blobs(connection, ((named.name, named.blob) for named in named_blobs))
             for named in named_blobs:
                 _name(connection, named.blob, record.id)
-            if record.tree and manifest:
-                _add_tree(connection, record.tree.manifest, manifest)
+            if record.tree:
+                if manifest:
+                    _add_tree(connection, record.tree.manifest, manifest)
                 _name(connection, record.tree.manifest, record.id)
             connection.executemany(
                 "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
@@ -74,6 +78,17 @@ class SqliteIndex:
                     record.expires.timestamp() if record.expires else None,
                 ),
             )
+
+    def remove(self, record: Record, manifest: Manifest | None) -> None:
+        remove(self.database, record, manifest)
+
+    def forget_replica(self, path: str) -> None:
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM replica WHERE path = ?", (path,))
+
+    def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
+        with self.database.reading() as connection:
+            return tuple(blob for blob in blobs if not is_named(connection, blob.value))
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
@@ -121,15 +136,16 @@ class SqliteIndex:
         rows = self.database.rows(question, as_text(key), UploadFilter(since=since).first_id)
         return tuple(UploadId(upload) for (upload,) in rows)
 
+    def describe_many(self, blobs: Collection[bytes]) -> Mapping[bytes, Descriptor]:
+        question = f"SELECT {_DESCRIPTION} FROM blob WHERE sha256 IN ({{}})"
+        with self.database.reading() as connection:
+            rows = rows_of_many(connection, question, blobs)
+        return {row[0]: _described(row) for row in rows}
+
     def describe(self, blob: Digest) -> KnownBlob | None:
-        rows = self.database.rows(
-            "SELECT size, crc32, media_type, algorithms, digests, filename FROM blob"
-            " WHERE sha256 = ?",
-            blob.value,
-        )
-        for size, crc32, media_type, algorithms, digests, filename in rows:
-            every = dict(_unpacked(algorithms, digests), sha256=blob.hex)
-            return KnownBlob(Descriptor(every, size, crc32, media_type), filename)
+        question = f"SELECT {_DESCRIPTION}, filename FROM blob WHERE sha256 = ?"
+        for *row, filename in self.database.rows(question, blob.value):
+            return KnownBlob(_described(row), filename)
         return None
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
@@ -173,13 +189,14 @@ class SqliteIndex:
             connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
 
-def _unpacked(algorithms: str, digests: bytes) -> Iterator[tuple[str, str]]:
-    """The digests as `add_blobs` packed them: raw, one after the other, in the named order."""
-    start = 0
-    for algorithm in filter(None, algorithms.split(",")):
-        end = start + (digest_size(algorithm) or 0)
-        yield algorithm, digests[start:end].hex()
-        start = end
+_DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
+
+
+def _described(row: Sequence[Any]) -> Descriptor:
+    sha256, size, crc32, media_type, algorithms, digests = row
+    every = {one.algorithm: one.hex for one in unpacked(algorithms, digests)}
+    every["sha256"] = sha256.hex()
+    return Descriptor(every, size, crc32, media_type)
 
 
 def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manifest) -> None:

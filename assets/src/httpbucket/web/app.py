@@ -11,7 +11,20 @@ from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
 from httpbucket.services.product import Services
 from httpbucket.services.view import text_line, text_lines
-from httpbucket.web import blobs, checksums, errors, search, server, shelves, tus, uploads, ways_in
+from httpbucket.web import (
+    abilities,
+    blobs,
+    checksums,
+    deletions,
+    errors,
+    search,
+    server,
+    shelves,
+    trees,
+    tus,
+    uploads,
+    ways_in,
+)
 from httpbucket.web.addresses import Addresses, stay_here
 from httpbucket.web.content import ContentSender
 from httpbucket.web.cross_site import refuser
@@ -33,6 +46,7 @@ class BucketApp(Flask):
 def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
+    app.config["MAX_FORM_PARTS"] = settings.unpack_max_members
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # Receipts are read by people as often as by programs.
     app.json.compact = False  # type: ignore[attr-defined]
@@ -46,6 +60,7 @@ def create_app(settings: Settings, services: Services) -> Flask:
     errors.register(app)
     app.before_request(addresses.separate)
     app.before_request(refuser(addresses))
+    abilities.register(app, settings.anonymous)
     app.after_request(_protection(page_policy(addresses.content_source)))
     app.after_request(stay_here)
     app.after_request(checksums.without_body)
@@ -64,9 +79,13 @@ def _blueprints(
     sender = ContentSender(cors=settings.content_cors)
     yield server.blueprint(search=services.searching, stats=services.stats, present=present)
     yield search.blueprint(search=services.searching, present=present)
-    receipts = Receipts(present)
+    receipts = Receipts(present, services.undo, addresses)
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
+    yield trees.blueprint(services=services, receipts=receipts)
     yield tus.blueprint(resume=services.resume, present=present)
+    yield deletions.blueprint(
+        delete=services.delete, mark=services.mark, undo=services.undo, present=present
+    )
     yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
     yield checksums.blueprint(ask=services.ask, checksum_type=checksum_type)
     yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)

@@ -12,6 +12,7 @@ import httpbucket
 from httpbucket.config import Settings
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
+from httpbucket.domain.freed import Freed
 from httpbucket.domain.upload import NamedBlob, Receipt, Record
 from httpbucket.services.stats import Holdings
 from httpbucket.web.checksum_lists import MOST_CHECKSUMS
@@ -58,9 +59,22 @@ class Presenter:
                 "media_type": uploaded.blob.media_type if uploaded else None,
                 "digests": dict(uploaded.blob.digests) if uploaded else {},
                 "expires": record.expires.isoformat() if record.expires else None,
+                "keep": record.keep,
                 "replicas": [replica.to_json() for replica in record.replicas],
                 "findings": [finding.to_json() for finding in record.findings],
             },
+        }
+
+    def freed(self, path: str, freed: Freed) -> dict[str, Any]:
+        """What is told of something that was deleted."""
+        return {
+            "code": 200,
+            "status": "Success",
+            "deleted": path,
+            "bytes_freed": freed.bytes_freed,
+            "bytes_shared": freed.bytes_shared,
+            "shared_with": [str(upload) for upload in freed.shared_with],
+            "finished": freed.is_finished,
         }
 
     def configuration(self) -> dict[str, Any]:
@@ -74,6 +88,8 @@ class Presenter:
             "CHECKSUM_TYPE": settings.checksum_type,
             "DIGESTS": list(settings.digests),
             "REPLICATES": [str(template) for template in settings.templates],
+            "RETENTION_DAYS": settings.retention.days,
+            "RETENTION_MAX_DAYS": settings.retention.max_days,
             "LEASE_SECONDS": settings.lease_seconds,
             "MOST_CHECKSUMS": MOST_CHECKSUMS,
             "UNPACK_MAX_BYTES": settings.unpack_max_bytes,
@@ -83,6 +99,8 @@ class Presenter:
             "UNPACK_MAX_PATH": settings.unpack_max_path,
             "UNPACK_MAX_SECONDS": settings.unpack_max_seconds,
             "UNPACK_NOT": list(settings.unpack_not),
+            "ANONYMOUS": list(settings.anonymous),
+            "UNDO_SECONDS": settings.undo_seconds,
         }
 
     def _checksum(self, named: NamedBlob | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,8 @@ from urllib.parse import quote
 from flask import Response, jsonify, url_for
 
 from httpbucket.domain.upload import Receipt, Record
+from httpbucket.services.undo import Undo
+from httpbucket.web.addresses import Addresses
 from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
@@ -23,21 +26,31 @@ class Receipts:
     """Answers every way in alike."""
 
     present: Presenter
+    undo: Undo
+    addresses: Addresses
 
-    def answer(self, asked: BucketRequest, receipt: Receipt) -> Response:
-        """200 and the receipt; a browser without JavaScript is sent on to the upload's page."""
-        form = AnswerForm.wished(asked)
+    def answer(self, asked: BucketRequest, *receipts: Receipt) -> Response:
+        """200 and the receipt; of several files that of the first, and all of them in ``uploads``.
+
+        A browser without JavaScript is sent on to the upload's page, or to the newest uploads.
+        """
+        form, first = AnswerForm.wished(asked), receipts[0].record
         if form is AnswerForm.URL:
-            answer = _text(f"{self._address(asked, receipt.record)}\n")
+            answer = _text("".join(f"{self._address(asked, one.record)}\n" for one in receipts))
         elif form is AnswerForm.ENV:
-            answer = _text(self._variables(asked, receipt.record), "text/x-env")
+            answer = _text(self._variables(asked, first), "text/x-env")
         elif asked.prefers_html and "format" not in asked.args:
-            page = url_for("uploads.show", upload=str(receipt.record.id))
-            answer = Response(status=303, headers={"Location": page})
+            answer = Response(status=303, headers={"Location": _page_for(receipts)})
         else:
-            answer = jsonify(with_page(asked, self.present.receipt(receipt)))
+            shown = [self._receipt(asked, one) for one in receipts]
+            answer = jsonify(shown[0] | ({"uploads": shown} if len(shown) > 1 else {}))
         answer.vary.add("Accept")
         return answer
+
+    def _receipt(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+        shown = with_page(asked, self.present.receipt(receipt))
+        token = self.undo.token(receipt.record.id)
+        return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
 
     def _address(self, asked: BucketRequest, record: Record) -> str:
         """Where the upload's file, or its tree, can be had."""
@@ -53,6 +66,12 @@ class Receipts:
             "BUCKET_PAGE": page_of(asked, str(record.id)),
         }
         return "".join(f"{name}={plain(value)}\n" for name, value in values.items())
+
+
+def _page_for(receipts: Sequence[Receipt]) -> str:
+    if len(receipts) > 1:
+        return url_for("search.uploads")
+    return url_for("uploads.show", upload=str(receipts[0].record.id))
 
 
 def plain(text: str) -> str:

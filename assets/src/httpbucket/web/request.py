@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import IO, Any, ClassVar, cast
+from typing import IO, cast
 from urllib.parse import quote
 
 from flask import Request
@@ -16,18 +16,23 @@ from werkzeug.formparser import FormDataParser
 from httpbucket.domain.errors import (
     MalformedBody,
     MissingFile,
-    SeveralFiles,
     UnsupportedCoding,
 )
 from httpbucket.domain.origin import authority
 from httpbucket.services.ingest import Ingest
-from httpbucket.services.receive import Act, IncomingFile
+from httpbucket.services.receive import Act
 from httpbucket.services.replicate import META_PREFIX
 from httpbucket.web.answer_form import AnswerForm
+from httpbucket.web.multipart import ActFormParser, FilePart
 from httpbucket.web.sent_digests import CheckedStream, digests_in_head, digests_of_body
 
 #: Boundaries, part headers and text fields around the file bytes of a multipart body.
 FRAMING_ALLOWANCE = 1024**2
+#: The same of a tree's parts, which are many.
+TREE_FRAMING_ALLOWANCE = 64 * 1024**2
+
+#: The field, header or parameter that makes the files of one request a tree of this name.
+TREE = "Tree"
 
 #: Under this key the server puts a function into the WSGI environment that knows.
 CLIENT_GONE = "httpbucket.client_gone"
@@ -38,17 +43,9 @@ HANG_UP = "httpbucket.hang_up"
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
 
-class StrictFormDataParser(FormDataParser):
-    """Refuses a body that breaks off, which Werkzeug's own takes for one without files."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options | {"silent": False})
-
-
 class BucketRequest(Request):
     """Parses multipart bodies (RFC 7578) into the files of the act under way."""
 
-    form_data_parser_class: ClassVar[type[FormDataParser]] = StrictFormDataParser  # type: ignore[misc]
     act: Act | None = None
     #: Where the operator says that the server is reached.
     public_url = ""
@@ -131,21 +128,18 @@ class BucketRequest(Request):
         said = (_as_utf8(self.headers.get(name, "")), *values)
         return next((value for value in said if value.strip()), "")
 
-    def single_file(self, field: str) -> tuple[IncomingFile, str | None]:
-        """The one file in ``field``, and its name as the client gave it.
+    def files_in(self, field: str) -> list[FilePart]:
+        """The files in ``field``, at least one, in the order in which they came.
 
-        Raises `MissingFile` or `SeveralFiles`, and `MalformedBody`.
+        Raises `MissingFile` and `MalformedBody`.
         """
-        files = self.files.getlist(field)
+        files = cast(list[FilePart], self.files.getlist(field))
         if not files:
-            # A part may lack a name; then Werkzeug says None.
-            fields = sorted({str(name or "")[:80] for name in (*self.files, *self.form)})
+            fields = sorted({name[:80] for name in (*self.files, *self.form)})
             raise MissingFile(
                 f"There is no file in the field {field!r}; {_HOW_TO_SEND}.", fields=fields[:20]
             )
-        if len(files) > 1:
-            raise SeveralFiles(f"The field {field!r} holds {len(files)} files; send one a request.")
-        return cast(IncomingFile, files[0].stream), files[0].filename
+        return files
 
     def _get_stream_for_parsing(self) -> IO[bytes]:
         stream = super()._get_stream_for_parsing()
@@ -154,15 +148,18 @@ class BucketRequest(Request):
             return cast(IO[bytes], self._checked)
         return stream
 
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        assert self.act is not None, "files are parsed within receiving()"
-        return cast(IO[bytes], self.act.new_file())
+    def make_form_data_parser(self) -> FormDataParser:
+        """Reads a form's files into the act; without one there may be none."""
+        if self.act is None:
+            return super().make_form_data_parser()
+        return ActFormParser(
+            self.act,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=self.max_form_parts,
+        )
+
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        raise AssertionError("files are parsed within receiving()")
 
     def _load_form_data(self) -> None:
         try:
@@ -175,8 +172,8 @@ class BucketRequest(Request):
             ) from error
         except RequestEntityTooLarge as error:
             error.description = (
-                f"The form has more than {self.max_form_parts} parts, or text fields over "
-                f"{self.max_form_memory_size} bytes."
+                f"The form has more than {self.max_form_parts} parts, or text fields of more "
+                f"than {self.max_form_memory_size} bytes."
             )
             raise
 
@@ -217,7 +214,9 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     request.act = act = ingest.begin()
     act.compute(digest.algorithm for digest in expected)
     try:
-        act.expect((request.content_length or 0) - FRAMING_ALLOWANCE)
+        is_tree = TREE in request.headers or TREE in request.args
+        allowance = TREE_FRAMING_ALLOWANCE if is_tree else FRAMING_ALLOWANCE
+        act.expect((request.content_length or 0) - allowance)
         act.reserve(request.content_length or 0)
         yield
     finally:

@@ -8,8 +8,9 @@ from flask import Blueprint, Response, jsonify, url_for
 
 from httpbucket.domain import tus
 from httpbucket.domain.partial import PartialId
+from httpbucket.services.pieces import Piece
 from httpbucket.services.replicate import META_PREFIX
-from httpbucket.services.resume import Piece, Progress, Resume
+from httpbucket.services.resume import Progress, Resume
 from httpbucket.web.current import current_request
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.receipts import with_page

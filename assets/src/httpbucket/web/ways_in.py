@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flask import Blueprint, Response, render_template
@@ -24,7 +24,7 @@ from httpbucket.web.raw_uploads import (
     raw_offer,
 )
 from httpbucket.web.receipts import Receipts
-from httpbucket.web.request import BucketRequest, receiving
+from httpbucket.web.request import TREE, BucketRequest, receiving
 from httpbucket.web.sent_digests import digests_of_part
 
 #: An Idempotency-Key is kept in records and in the index.
@@ -63,40 +63,54 @@ def blueprint(*, ingest: Ingest, receipts: Receipts, addresses: Addresses) -> Bl
     def keep(name: str) -> Response:
         asked = current_request()
         checksum_type = receipts.present.settings.checksum_type
-        offered = raw_offer if is_raw(asked, name) else form_offer
+        offered = raw_offers if is_raw(asked, name) else form_offers
         with (
             receiving(asked, ingest),
-            offered(asked, ingest, name, preferred=checksum_type) as offer,
+            offered(asked, ingest, name, preferred=checksum_type) as offers,
         ):
-            receipt = ingest.keep(offer, terms_of(asked, ingest))
-        return receipts.answer(asked, receipt)
+            terms = terms_of(asked, ingest)
+            if tree := asked.parameter(TREE):
+                return receipts.answer(asked, ingest.keep_tree(tree, offers, terms))
+            return receipts.answer(asked, *ingest.keep_all(offers, terms))
 
     return routes
 
 
 @contextmanager
-def form_offer(
+def raw_offers(
     asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
-) -> Iterator[Offer]:
-    """The file that a form brings, or that its field ``checksum`` names.
+) -> Iterator[Sequence[Offer]]:
+    """The one file of `raw_offer`."""
+    with raw_offer(asked, ingest, name, preferred=preferred) as offer:
+        yield [offer]
+
+
+@contextmanager
+def form_offers(
+    asked: BucketRequest, ingest: Ingest, name: str, *, preferred: str
+) -> Iterator[Sequence[Offer]]:
+    """The files that a form brings, or the one that its field ``checksum`` names.
 
     ``name``, of the request's path, is for a file that has none. Use it within `receiving`.
     """
     if not asked.files and asked.parameter("checksum") and asked.option("filename"):
         path = UploadPath.parse(asked.option("filename"), below=asked.option("path"))
         with kept_offer(asked, ingest, path, preferred=preferred) as offer:
-            yield offer
+            yield [offer]
         return
     if not asked.is_multipart:
         raise nameless(asked)
-    content, filename = asked.single_file("file")
-    of_part = digests_of_part(asked.files["file"].headers)
-    yield Offer(
-        content,
-        filename or name,
-        safe_folder(asked.option("path")),
-        (*expected_digests(asked, preferred=preferred), *of_part),
-    )
+    folder = safe_folder(asked.option("path"))
+    expected = expected_digests(asked, preferred=preferred)
+    yield [
+        Offer(
+            part.content,
+            part.filename or name,
+            folder,
+            (*expected, *digests_of_part(part.headers)),
+        )
+        for part in asked.files_in("file")
+    ]
 
 
 def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
@@ -104,6 +118,7 @@ def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
     return Terms(
         wish=UnpackWish.parse(asked.parameter("Unpack")),
         headers=asked.chosen(ingest.headers),
+        days=ingest.parse_days(asked.parameter("Retention-Days")),
         is_gone=asked.is_client_gone,
         idempotency_key=_idempotency_key(asked),
     )

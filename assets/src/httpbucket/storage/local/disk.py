@@ -207,6 +207,14 @@ class Disk:
         """
         os.rename(source, target, dst_dir_fd=directory)
 
+    def unlink(self, path: Path | str, *, directory: int | None = None) -> None:
+        """Take a file's name away, below ``directory`` if given. Raises FileNotFoundError."""
+        os.unlink(path, dir_fd=directory)
+
+    def rename_out(self, name: str, target: Path, *, directory: int) -> None:
+        """Move what has this name in an open directory out of it, in one step."""
+        os.rename(name, target, src_dir_fd=directory)
+
     def write_new(
         self,
         path: Path | str,

@@ -14,8 +14,11 @@
     ├── replica/…                        further names for kept content, by the templates
     └── private/                         0700: never exported, never served
         ├── staging/<process>/             what is on its way in; locked while the process lives
+        ├── trash/                         what is being freed or deleted
         ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
+        ├── partial/tree/<id>/             a tree of which some files are to come: its list
         ├── redo/  locks/  quarantine/
+        ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
 
@@ -73,16 +76,33 @@ class Layout:
         return self.private / "redo"
 
     @property
+    def trash(self) -> Path:
+        return self.private / "trash"
+
+    @property
     def locks(self) -> Path:
         return self.private / "locks"
+
+    @property
+    def partial(self) -> Path:
+        return self.private / "partial"
 
     @property
     def partial_uploads(self) -> Path:
         return self.private / "partial" / "tus"
 
     @property
+    def records_lock(self) -> Path:
+        """Who has it is alone to change records that are published."""
+        return self.locks / "records"
+
+    @property
     def quarantine(self) -> Path:
         return self.private / "quarantine"
+
+    @property
+    def secret(self) -> Path:
+        return self.private / "secret"
 
     @property
     def index(self) -> Path:
@@ -94,7 +114,7 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "redo", "locks", "partial", "partial/tus", "quarantine")
+        names = ("staging", "trash", "redo", "locks", "partial", "partial/tus", "quarantine")
         return (self.private, *(self.private / name for name in names))
 
     def blob(self, digest: Digest) -> Path:

@@ -8,17 +8,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.storage.local.blob_names import TAKES_NO_MORE_NAMES
 from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.staging import LocalStaging
-
-# ext4 stops at 65,000 names, some network file systems at 177; another user's file may not be
-# linked (fs.protected_hardlinks); and a file system may be put together from several.
-_TAKES_NO_MORE_NAMES = {errno.EMLINK, errno.EPERM, errno.EXDEV}
 
 
 class Linker:
@@ -28,6 +27,7 @@ class Linker:
         self._layout = layout
         self._disk = disk
         self._staging = staging
+        self._freeing = Freeing(layout, disk)
 
     def name(self, blob: Descriptor, name: str, *, directory: int, sync: bool = True) -> None:
         """Give the blob one more name in the open ``directory``.
@@ -38,13 +38,25 @@ class Linker:
         if blob.size == 0:
             self._disk.write_new(name, b"", BLOB_MODE, directory=directory, sync=sync)
             return
-        if self._link(self._layout.blob_text(blob.sha256), name, directory):
-            return
+        is_named = self._link(self._layout.blob_text(blob.sha256), name, directory)
+        if is_named is None:
+            self._freeing.recover(blob.sha256)
+            is_named = self._link(self._layout.blob_text(blob.sha256), name, directory)
+        if is_named is None:
+            raise ContentVanished(f"The blob {blob.sha256.hex} is gone from the store.")
+        if not is_named:
+            self._name_sibling(blob, name, directory)
+
+    def _name_sibling(self, blob: Descriptor, name: str, directory: int) -> None:
         path = self._layout.blob(blob.sha256)
         for number in itertools.count(1):
             sibling = path.with_name(f"{path.name}~{number}")
-            is_new = self._copy_where_missing(path, sibling)
-            if self._link(sibling, name, directory, is_new=is_new):
+            is_named = None
+            # One that nothing names yet may be freed before it is named here.
+            while is_named is None:
+                is_new = self._copy_where_missing(path, sibling)
+                is_named = self._link(sibling, name, directory, is_new=is_new)
+            if is_named:
                 return
 
     def name_tree(self, entries: Iterable[ManifestEntry], *, directory: int) -> None:
@@ -60,14 +72,16 @@ class Linker:
                     parent, _, name = entry.path.rpartition("/")
                     self.name(entry.blob, name, directory=branch.enter(parent), sync=False)
 
-    def _link(self, inode: Path | str, name: str, directory: int, *, is_new: bool = False) -> bool:
-        """Link a blob's file or a sibling of it; False when another sibling may do."""
+    def _link(
+        self, inode: Path | str, name: str, directory: int, *, is_new: bool = False
+    ) -> bool | None:
+        """Link a blob's file or a sibling of it; False when another may do, None if it is gone."""
         try:
             self._disk.link(inode, name, directory=directory)
-        except FileNotFoundError as error:
-            raise ContentVanished(f"The blob {Path(inode).name} is gone from the store.") from error
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            if error.errno not in _TAKES_NO_MORE_NAMES:
+            if error.errno not in TAKES_NO_MORE_NAMES:
                 raise
             if is_new and error.errno != errno.EMLINK:
                 # Not the file is at fault but the directory, and no other copy would do either.
@@ -85,7 +99,7 @@ class Linker:
     def _copy(self, path: Path, sibling: Path) -> None:
         staged = self._staging.create_local()
         try:
-            with path.open("rb") as reader:
+            with _open_blob(path) as reader:
                 while piece := reader.read(1024 * 1024):
                     staged.write(piece)
             staged.seal()
@@ -94,6 +108,13 @@ class Linker:
             self._disk.sync_directory(sibling.parent)
         finally:
             staged.discard()
+
+
+def _open_blob(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise ContentVanished(f"The blob {path.name} is gone from the store.") from error
 
 
 class _Branch:

@@ -21,6 +21,11 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def lock(descriptor: int) -> None:
+    """Take the lock of an open file or directory, waiting for others to let go of it."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """Hold the lock file at ``path``, waiting for others to let go of it; yields its descriptor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,6 +75,21 @@ def _is_whole(layout: Layout) -> bool:
     """Whether the store has everything that reading needs."""
     needed = (layout.marker, *layout.public_directories, *layout.private_directories)
     return all(path.exists() for path in needed)
+
+
+def open_secret(layout: Layout, disk: Disk) -> bytes:
+    """The bytes that the store signs with; made by the first who asks. Raises `UnusableStore`."""
+    try:
+        if not layout.secret.exists():
+            with _aside(layout, disk) as aside:
+                # Linked when it is whole: of several at once the first one's is everybody's.
+                disk.write_new(aside / "secret", secrets.token_bytes(32), 0o600)
+                with suppress(FileExistsError):
+                    disk.link(aside / "secret", layout.secret)
+                disk.sync_directory(layout.private)
+        return layout.secret.read_bytes()
+    except OSError as error:
+        raise UnusableStore(_sentence(layout.root, error)) from error
 
 
 def _make_root(root: Path, disk: Disk) -> None:

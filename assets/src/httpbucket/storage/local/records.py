@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import UploadNotFound
@@ -19,7 +20,10 @@ from httpbucket.storage.local.layout import (
     Layout,
 )
 from httpbucket.storage.local.links import Linker, opened_directory
+from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
+
+logger = logging.getLogger(__name__)
 
 
 class LocalRecords:
@@ -45,12 +49,43 @@ class LocalRecords:
                 raise
 
     def load(self, upload: UploadId) -> Record:
-        try:
-            with told_as_refusals(but=FileNotFoundError):
-                text = (self._layout.upload(upload) / RECORD_NAME).read_bytes()
-        except FileNotFoundError:
-            raise UploadNotFound(f"There is no upload {upload}.") from None
-        return Record.from_bytes(text)
+        return self._load(self._layout.upload(upload), upload)
+
+    def has(self, upload: UploadId) -> bool:
+        with told_as_refusals():
+            return self._layout.upload(upload).exists()
+
+    def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
+        with self._alone():
+            record = self.load(upload)
+            amended = change(record)
+            if amended != record:
+                self._replace(self._layout.upload(upload), amended)
+        return amended
+
+    def remove(
+        self, upload: UploadId, *, only_if: Callable[[Record], bool] = lambda record: True
+    ) -> Record | None:
+        with self._alone():
+            record = self.load(upload)
+            if not only_if(record):
+                return None
+            self._disappear(self._layout.upload(upload), self._layout.trash / str(upload))
+        return record
+
+    def removed(self) -> Iterator[Record]:
+        for upload in _ids_in(self._layout.trash):
+            try:
+                yield self._load(self._layout.trash / str(upload), upload)
+            except UploadNotFound:
+                # It was being forgotten, which is the end of removing it.
+                self.forget(upload)
+            except ValueError as error:
+                logger.error("What is left of upload %s stays: %s", upload, error)
+
+    def forget(self, upload: UploadId) -> None:
+        # What fails to go now is found again by `removed`.
+        shutil.rmtree(self._layout.trash / str(upload), ignore_errors=True)
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         with told_as_refusals():
@@ -58,6 +93,39 @@ class LocalRecords:
         for day in days:
             if str(day.relative_to(self._layout.archive)) >= since_day:
                 yield from _ids_in(day)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes a record that is published."""
+        with told_as_refusals(), locked(self._layout.records_lock):
+            yield
+
+    def _load(self, directory: Path, upload: UploadId) -> Record:
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                text = (directory / RECORD_NAME).read_bytes()
+        except FileNotFoundError:
+            raise UploadNotFound(f"There is no upload {upload}.") from None
+        return Record.from_bytes(text)
+
+    def _replace(self, directory: Path, record: Record) -> None:
+        aside = self._staging.unused_path()
+        try:
+            self._disk.write_new(aside, record.to_bytes(), BLOB_MODE)
+            self._disk.rename(aside, directory / RECORD_NAME)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        self._disk.sync_directory(directory)
+
+    def _disappear(self, directory: Path, aside: Path) -> None:
+        self._disk.rename(directory, aside)
+        try:
+            self._disk.sync_directory(aside.parent)
+            self._disk.sync_directory(directory.parent)
+        except OSError:
+            self._disk.rename(aside, directory)
+            raise
 
     def _build(self, aside: Path, record: Record) -> None:
         places = self._make_folders(aside, record)

@@ -17,8 +17,14 @@ from httpbucket.domain.errors import BlobNotFound, ContentVanished
 from httpbucket.domain.upload import Record, Tree
 from httpbucket.storage.base import Relinked, TreeStore
 from httpbucket.storage.local.disk import Disk, told_as_refusals
-from httpbucket.storage.local.layout import MANIFEST_NAME, PUBLIC_DIRECTORY_MODE, Layout
+from httpbucket.storage.local.layout import (
+    MANIFEST_NAME,
+    PUBLIC_DIRECTORY_MODE,
+    RECORD_NAME,
+    Layout,
+)
 from httpbucket.storage.local.links import Linker
+from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -61,11 +67,21 @@ class LocalRepair:
             (self._layout.quarantine / blob.hex).unlink(missing_ok=True)
 
     def relink(self, record: Record) -> Relinked:
-        with told_as_refusals():
+        # Who removes an upload or one of its replicas changes its record under this lock first:
+        # what the record names now may be made again, and nothing that it named before.
+        with told_as_refusals(), locked(self._layout.records_lock):
             work = _Work()
-            for path, blob in self._names(record):
+            for path, blob in self._names_now(record):
                 self._relink(path, blob, work)
             return Relinked(work.names, work.blobs, tuple(work.lost))
+
+    def _names_now(self, record: Record) -> Iterator[tuple[str, Descriptor]]:
+        """The names of the record as it is now; none when it was removed."""
+        try:
+            text = (self._layout.upload(record.id) / RECORD_NAME).read_bytes()
+        except FileNotFoundError:
+            return iter(())
+        return self._names(Record.from_bytes(text))
 
     def _names(self, record: Record) -> Iterator[tuple[str, Descriptor]]:
         directory = record.id.directory

@@ -10,12 +10,10 @@ loss only while nothing was published in that directory since, because every lat
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import re
-import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -32,12 +30,21 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.links import Linker, opened_directory
 from httpbucket.storage.local.locks import locked
+from httpbucket.storage.local.replica_removal import (
+    DIGEST_DIGITS,
+    Removal,
+    ReplicaRemoval,
+    directory_digest,
+    made_aside,
+    point,
+    redo_file,
+    removals,
+)
 from httpbucket.storage.local.staging import LocalStaging
 
 logger = logging.getLogger(__name__)
 
-_DIGEST_DIGITS = 16
-_DIGEST = re.compile(rf"[0-9a-f]{{{_DIGEST_DIGITS}}}")
+_DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST_DIGITS}}}")
 #: Lock files would be as many as replica directories; two that share one only wait for each other.
 _STRIPE_DIGITS = 2
 
@@ -61,10 +68,11 @@ class LocalReplicas:
         self._linker = linker
         self._trees = trees
         self._records = records
+        self.removal = ReplicaRemoval(layout, disk, staging)
 
     @contextmanager
     def hold(self, directories: Collection[str]) -> Iterator[HeldDirectories]:
-        digests = {_digest(directory) for directory in directories}
+        digests = {directory_digest(directory) for directory in directories}
         with ExitStack() as locks:
             with told_as_refusals():
                 locks.enter_context(self._locked(digests))
@@ -129,9 +137,11 @@ class LocalReplicas:
         upload, _, digest = path.name.rpartition("-")
         is_made = False
         try:
+            if path.stat().st_size:
+                return self._finish_removal(path, UploadId.parse(upload))
             record = self._records.load(UploadId.parse(upload))
             for directory in _directories(record):
-                if _digest(directory) == digest:
+                if directory_digest(directory) == digest:
                     self._make_in(directory, record)
                     is_made = True
         except UploadNotFound:
@@ -140,6 +150,23 @@ class LocalReplicas:
             logger.error("Upload %s is damaged; its replicas cannot be made: %s", upload, error)
         path.unlink(missing_ok=True)
         return is_made
+
+    def _finish_removal(self, path: Path, upload: UploadId) -> bool:
+        """Remove what was to be removed, unless a record names it: its writer died before that."""
+        removal = Removal.from_bytes(path.read_bytes())
+        named: set[str] = set()
+        with suppress(UploadNotFound):
+            named = {replica.path for replica in self._records.load(upload).replicas}
+        is_to_go = removal.paths.isdisjoint(named)
+        if is_to_go:
+            self.removal.carry_out(removal)
+        path.unlink(missing_ok=True)
+        return is_to_go
+
+    def settle(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
+        """Carry an announced removal out, or forget it, as the record says."""
+        for one in wanted:
+            self._finish_removal(redo_file(self._layout, upload, one.directory), upload)
 
     def _make_in(self, directory: str, record: Record) -> None:
         parts = directory.split("/")[1:]
@@ -151,7 +178,7 @@ class LocalReplicas:
                     self._make(replica, record, descriptor)
             for replica in replicas:
                 for link in replica.latest:
-                    self._point(link, replica.name, descriptor)
+                    point(link, replica.name, descriptor, self._disk, self._staging)
             self._disk.sync_file(descriptor)
         finally:
             os.close(descriptor)
@@ -167,31 +194,13 @@ class LocalReplicas:
         """Aside, then renamed: a reader sees all of it or nothing."""
         if not record.tree or _exists(name, directory):
             return
-        with self._aside() as aside:
+        with made_aside(self._staging) as aside:
             self._disk.make_directory(aside, PUBLIC_DIRECTORY_MODE)
             digest = record.tree.manifest.sha256
             with self._trees.load(digest) as manifest, opened_directory(aside) as below:
                 self._linker.name_tree(manifest.entries, directory=below)
             self._disk.sync_everything(aside)
             self._disk.rename(aside, name, directory=directory)
-
-    def _point(self, link: str, name: str, directory: int) -> None:
-        with self._aside() as aside:
-            aside.symlink_to(name)
-            self._disk.rename(aside, link, directory=directory)
-
-    @contextmanager
-    def _aside(self) -> Iterator[Path]:
-        """Where something is made before it is renamed; nothing stays there when that fails."""
-        aside = self._staging.unused_path()
-        try:
-            yield aside
-        except BaseException:
-            if aside.is_dir() and not aside.is_symlink():
-                shutil.rmtree(aside, ignore_errors=True)
-            else:
-                aside.unlink(missing_ok=True)
-            raise
 
 
 class _Held:
@@ -221,6 +230,30 @@ class _Held:
     def make(self, record: Record) -> None:
         self._replicas.make(record)
 
+    def shown(self, link: str) -> str | None:
+        with told_as_refusals():
+            return self._replicas.removal.shown(link)
+
+    @contextmanager
+    def removing(
+        self, upload: UploadId, replicas: Collection[Replica], latest: Mapping[str, str | None]
+    ) -> Iterator[None]:
+        removal, wanted = self._replicas.removal, removals(replicas, latest)
+        with told_as_refusals():
+            removal.announce(upload, wanted)
+        try:
+            yield
+        except BaseException:
+            # Whether the record names them still is seen on the disk: the caller may have failed
+            # after its step. What cannot be looked at now is seen to by the next who holds these.
+            with suppress(OSError, StorageUnavailable):
+                self._replicas.settle(upload, wanted)
+            raise
+        with told_as_refusals():
+            for one in wanted:
+                removal.carry_out(one)
+            removal.forget(upload, wanted)
+
     def forget_unpublished(self) -> None:
         record = self._announced
         if record and not self._layout.upload(record.id).exists():
@@ -229,15 +262,11 @@ class _Held:
 
 
 def _redo_files(layout: Layout, record: Record) -> list[Path]:
-    return [layout.redo / f"{record.id}-{_digest(one)}" for one in _directories(record)]
+    return [redo_file(layout, record.id, one) for one in _directories(record)]
 
 
 def _directories(record: Record) -> list[str]:
     return [*dict.fromkeys(replica.directory for replica in record.replicas)]
-
-
-def _digest(directory: str) -> str:
-    return hashlib.sha256(directory.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _names_in(directory: int) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from httpbucket.domain.digest import Digest
 from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PRIVATE_DIRECTORY_MODE, Layout
@@ -71,14 +72,30 @@ class LocalStagedFile:
         else:
             self._disk.link(self._path, target)
 
-    def discard(self) -> None:
+    def name(self, path: Path) -> None:
+        """Call the file by this name in staging, of which it goes with `discard`."""
+        if self._path is None:
+            self._disk.link_descriptor(self._descriptor, path)
+        else:
+            self._disk.rename(self._path, path)
+        self._path = path
+
+    def replace_by(self, path: Path | None) -> None:
+        """Forget the bytes; what lies at ``path`` goes in their place with `discard`."""
+        replaced, self._path = self._path, path
+        if replaced is not None:
+            replaced.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Close the file, which is not read or written again, and leave its name."""
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor < 0:
-            return
-        self._share.release()
-        os.close(descriptor)
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        if descriptor >= 0:
+            self._share.release()
+            os.close(descriptor)
+
+    def discard(self) -> None:
+        self.release()
+        self.replace_by(None)
 
 
 class LocalStaging:
@@ -139,6 +156,15 @@ class LocalStaging:
     def unused_path(self) -> Path:
         """A path that nothing has yet, for something to be made there and renamed."""
         return self._own_directory() / secrets.token_hex(8)
+
+    def pin_path(self, digest: Digest) -> Path:
+        """An unused path for one more link of the blob ``digest``, which keeps it."""
+        return self._own_directory() / f"pin-{digest.hex}-{secrets.token_hex(4)}"
+
+    def count_pins(self, digest: Digest) -> int:
+        """How many links of this blob are in any process's staging, those in batches included."""
+        patterns = (f"*/pin-{digest.hex}-*", f"*/batch-*/{digest.hex}*")
+        return sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
 
     def sweep(self) -> int:
         with told_as_refusals():

@@ -1,13 +1,14 @@
-// Makes the form of the upload page comfortable: several files, progress, cancel, try again.
-// Without this script the form sends one file and leads to its page.
+// Makes the form of the upload page comfortable: directories, progress, cancel, try again.
+// Without this script the form sends files and leads to their page.
 
 const AT_ONCE = 2;
 const SPEED_WINDOW_SECONDS = 5;
 const COPIED_SECONDS = 2;
-const IS_DIRECTORY = "This is a directory; pack it as a zip or tar, which is unpacked here.";
+const CANNOT_READ = "This directory cannot be read, or holds no files.";
 
 const form = document.querySelector("#upload");
 const picker = form.querySelector("#file");
+const directoryPicker = form.querySelector("#directory");
 const submit = form.querySelector("button");
 const fields = [...form.querySelectorAll("fieldset input")];
 const section = document.querySelector("#files");
@@ -27,6 +28,15 @@ const BUTTONS = {
 };
 const UNDER_WAY = ["queued", "sending", "storing"];
 
+// What is sent in one request and kept as one tree: files by their paths below the directory.
+class Directory {
+  constructor(name, files) {
+    this.name = name;
+    this.files = files;
+    this.size = files.reduce((sum, { file }) => sum + file.size, 0);
+  }
+}
+
 class Row {
   constructor(file, refusal = refusalOf(file)) {
     this.file = file;
@@ -34,7 +44,7 @@ class Row {
     this.progress = this.item.querySelector("progress");
     this.progress.setAttribute("aria-label", `Upload of ${file.name}`);
     this.part("name").textContent = file.name;
-    this.part("size").textContent = refusal === IS_DIRECTORY ? "" : showSize(file.size);
+    this.part("size").textContent = showContent(file);
     for (const button of this.item.querySelectorAll("button")) {
       button.setAttribute("aria-label", `${button.textContent}: ${file.name}`);
       button.addEventListener("click", () => this[button.dataset.action](button));
@@ -54,7 +64,9 @@ class Row {
     this.progress.hidden = !UNDER_WAY.includes(state);
     keepFocus(this.item, () => {
       for (const button of this.item.querySelectorAll("button")) {
-        button.hidden = !BUTTONS[state].includes(button.dataset.action);
+        const { action } = button.dataset;
+        const fits = action !== "digest" || this.digestText;
+        button.hidden = !(fits && BUTTONS[state].includes(action));
       }
     });
     summarise();
@@ -157,6 +169,7 @@ function add(files) {
 
 // As the server would answer, without the way there.
 function refusalOf(file) {
+  if (file.files?.length === 0) return CANNOT_READ;
   return file.size > Number(form.dataset.limit) ? form.dataset.tooLarge : "";
 }
 
@@ -175,7 +188,12 @@ function sendNext() {
 function body(file) {
   const parts = new FormData();
   for (const field of fields) if (field.value.trim()) parts.append(field.name, field.value);
-  parts.append("file", file, file.name);
+  if (!(file instanceof Directory)) {
+    parts.append("file", file, file.name);
+    return parts;
+  }
+  parts.append("Tree", file.name);
+  for (const { path, file: one } of file.files) parts.append("file", one, path);
   return parts;
 }
 
@@ -214,7 +232,9 @@ function keepFocus(item, change) {
 function names(upload) {
   const { id, filename } = upload;
   const day = [id.slice(0, 4), id.slice(4, 6), id.slice(6, 8)].join("/");
-  const uploaded = anchor(`archive/${day}/${id}/${filename}`, "Open the file", form.dataset.content);
+  const place = `archive/${day}/${id}/${filename}`;
+  const isTree = upload.media_type === null;
+  const uploaded = isTree ? anchor(`${place}/`, "Browse") : anchor(place, "Open the file", form.dataset.content);
   const replicas = upload.replicas.map(({ path, part }) =>
     part === "tree" ? anchor(`${path}/`, path) : anchor(path, path, form.dataset.content),
   );
@@ -281,6 +301,11 @@ function copyBySelection(text) {
   return copied;
 }
 
+function showContent(file) {
+  const size = showSize(file.size);
+  return file instanceof Directory ? `${file.files.length} files, ${size}` : size;
+}
+
 function showSize(size) {
   let amount = size;
   for (const unit of ["B", "kB", "MB", "GB"]) {
@@ -327,16 +352,50 @@ function showTemplate(template, values) {
   template.querySelector("[role=status]").textContent = isBegun ? needs : "";
 }
 
-function drop(event) {
+async function drop(event) {
   if (!event.dataTransfer.types.includes("Files")) return;
   event.preventDefault();
   form.classList.remove("dropping");
+  // All of it now: once this event is over, the items are empty.
   const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file");
-  const directories = items.filter((item) => item.webkitGetAsEntry()?.isDirectory);
-  for (const directory of directories) {
-    rows.push(new Row(new File([], directory.webkitGetAsEntry().name), IS_DIRECTORY));
+  const isDirectory = (item) => item.webkitGetAsEntry()?.isDirectory;
+  const entries = items.filter(isDirectory).map((item) => item.webkitGetAsEntry());
+  add(items.filter((item) => !isDirectory(item)).map((item) => item.getAsFile()));
+  for (const entry of entries) add([await walk(entry)]);
+}
+
+async function walk(root) {
+  const files = [];
+  try {
+    await gather(root, "", files);
+  } catch {
+    files.length = 0;
   }
-  add(items.filter((item) => !directories.includes(item)).map((item) => item.getAsFile()));
+  return new Directory(root.name, files);
+}
+
+async function gather(directory, path, files) {
+  const reader = directory.createReader();
+  const next = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  // A reader gives a hundred at a time.
+  for (let entries = await next(); entries.length > 0; entries = await next()) {
+    for (const entry of entries) {
+      const inner = path + entry.name;
+      if (entry.isDirectory) await gather(entry, `${inner}/`, files);
+      else files.push({ path: inner, file: await new Promise((...done) => entry.file(...done)) });
+    }
+  }
+}
+
+// Files that were picked with their directory say "results/deep/a.xml".
+function pickedDirectories(picked) {
+  const found = new Map();
+  for (const file of picked) {
+    const [name, ...rest] = file.webkitRelativePath.split("/");
+    if (!found.has(name)) found.set(name, []);
+    found.get(name).push({ path: rest.join("/"), file });
+  }
+  return [...found].map(([name, files]) => new Directory(name, files));
 }
 
 function hover(event) {
@@ -355,12 +414,15 @@ function enhance() {
   form.classList.add("scripted");
   for (const part of form.querySelectorAll("[data-scripted]")) part.hidden = false;
   form.querySelector("label[for=file]").textContent = "Choose files";
-  picker.multiple = true;
   picker.required = false;
   submit.hidden = fields.length === 0;
   picker.addEventListener("change", () => {
     add(picker.files);
     picker.value = "";
+  });
+  directoryPicker.addEventListener("change", () => {
+    add(pickedDirectories(directoryPicker.files));
+    directoryPicker.value = "";
   });
   form.addEventListener("submit", submitted);
   form.addEventListener("input", showTemplates);

@@ -1,0 +1,28 @@
+"""Mark uploads that are to be kept, whatever their time says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from httpbucket.domain.errors import DamagedRecord
+from httpbucket.domain.upload import Record, UploadId
+from httpbucket.storage.base import Records
+
+
+class Mark:
+    """Sets the mark in an upload's record."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def look(self, upload: UploadId) -> Record:
+        """The record. Raises `UploadNotFound` or `DamagedRecord`."""
+        try:
+            return self._records.load(upload)
+        except ValueError as error:
+            raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
+
+    def set(self, upload: UploadId, *, keep: bool) -> Record:
+        """Keep an upload for ever, or no longer; the record then. May be repeated."""
+        self.look(upload)
+        return self._records.amend(upload, lambda record: replace(record, keep=keep))

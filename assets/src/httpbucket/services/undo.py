@@ -1,0 +1,41 @@
+"""Addresses by which a producer takes its upload back: signed, and valid for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from httpbucket.domain.errors import InvalidUndo
+from httpbucket.domain.upload import UploadId
+
+
+class Undo:
+    """Makes and reads the tokens in these addresses.
+
+    A token is an upload and a moment, signed with a secret of the store, so that nothing of it has
+    to be kept. It is in the receipt and nowhere else.
+    """
+
+    def __init__(self, secret: bytes, *, seconds: int, now: Callable[[], datetime]) -> None:
+        self._signer = URLSafeSerializer(secret, salt="undo")
+        self._seconds = seconds
+        self._now = now
+
+    def token(self, upload: UploadId) -> str | None:
+        """What is valid from now on for ``UNDO_SECONDS``; None when that is none."""
+        if not self._seconds:
+            return None
+        until = int(self._now().timestamp()) + self._seconds
+        return str(self._signer.dumps([str(upload), until]))
+
+    def read(self, token: str) -> UploadId:
+        """The upload that is meant. Raises `InvalidUndo`."""
+        try:
+            upload, until = self._signer.loads(token)
+        except BadData as error:
+            raise InvalidUndo("This server did not give this address.") from error
+        if self._now().timestamp() > until:
+            raise InvalidUndo("The time to undo this upload is over.")
+        return UploadId.parse(upload)

@@ -1,0 +1,111 @@
+"""The names of blobs: who is first to take one has it; and pins, which keep blobs from being freed.
+
+A pin is one more hardlink of a blob, in the staging of the process that is about to name it. Who
+frees blobs goes by their link counts, so that a pin holds as well as a name does; and what a dead
+process pinned is let go when its staging is swept.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from httpbucket.domain.digest import Digest
+from httpbucket.domain.errors import BlobNotFound
+from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, Layout
+
+logger = logging.getLogger(__name__)
+
+# ext4 stops at 65,000 names, some network file systems at 177; another user's file may not be
+# linked (fs.protected_hardlinks); and a file system may be put together from several.
+TAKES_NO_MORE_NAMES = {errno.EMLINK, errno.EPERM, errno.EXDEV}
+
+#: More than can come between two steps of one upload; where the staging is gone, the end of trying.
+ATTEMPTS = 100
+
+
+class BlobNames:
+    """Gives blobs their names; what cannot be the blob goes."""
+
+    def __init__(self, layout: Layout, disk: Disk) -> None:
+        self._layout = layout
+        self._disk = disk
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """As `BlobStore.open`."""
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                return self._layout.blob(digest).open("rb")
+        except FileNotFoundError:
+            raise BlobNotFound(f"No blob {digest} is kept.") from None
+
+    def size(self, digest: Digest) -> int | None:
+        """The size of what bears the name."""
+        try:
+            # os.stat takes text; a Path would cost more than the call.
+            return os.stat(self._layout.blob_text(digest)).st_size  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+
+    def take(self, digest: Digest, size: int, link: Callable[[Path], None], *, sync: bool) -> bool:
+        """Give the blob's name by ``link``; False when somebody was faster with the same bytes.
+
+        With ``sync`` directories that are made for it last; without, the caller syncs all at once.
+        """
+        path = self._layout.blob(digest)
+        try:
+            return self._link(path, size, link)
+        except FileNotFoundError:
+            self._make_parents(path, sync=sync)
+            return self._link(path, size, link)
+
+    def pin(self, digest: Digest, path: Path | str) -> bool:
+        """Link the blob to ``path`` in staging, so that nobody frees it; False when there is none.
+
+        A blob that takes no more names has so many that it needs no other to stay.
+        """
+        try:
+            self._disk.link(self._layout.blob_text(digest), path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in TAKES_NO_MORE_NAMES:
+                raise
+        return True
+
+    def sync(self, digest: Digest) -> None:
+        """Return when the name would survive power loss."""
+        parent = self._layout.blob(digest).parent
+        self._disk.ensure_directory(parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
+        self._disk.sync_directory(parent)
+
+    def _link(self, path: Path, size: int, link: Callable[[Path], None]) -> bool:
+        try:
+            link(path)
+        except FileExistsError:
+            if path.stat().st_size == size:
+                return False
+            logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
+            self._disk.rename(path, self._layout.quarantine / path.name)
+            # Somebody who saw the same may be faster.
+            return self._link(path, size, link)
+        return True
+
+    def _make_parents(self, path: Path, *, sync: bool) -> None:
+        if sync:
+            self._disk.forget_directory(path.parent)
+            mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
+            self._disk.ensure_directory(path.parent, mode, below=blobs)
+            return
+        with suppress(FileExistsError):
+            try:
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)
+            except FileNotFoundError:
+                self._make_parents(path.parent, sync=False)
+                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)

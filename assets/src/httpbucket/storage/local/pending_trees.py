@@ -1,0 +1,109 @@
+"""Pending trees as files: ``private/partial/tree/<id>/tree.jsonl``, locked by its directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from httpbucket.domain.errors import PendingTreeNotFound, TooManyPendingTrees
+from httpbucket.domain.pending_tree import PendingTree, checked_id
+from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.layout import PRIVATE_DIRECTORY_MODE, Layout
+from httpbucket.storage.local.locks import lock, try_lock
+from httpbucket.storage.local.staging import LocalStaging
+
+#: A CI farm's day. With 20,000 files each, these take 3 GB.
+MOST_PENDING = 1000
+
+_NAME = "tree.jsonl"
+_MODE = 0o600
+
+
+class LocalPendingTrees:
+    """A directory for each; only who has its lock changes or removes it."""
+
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+        self._root = layout.partial / "tree"
+        self._layout = layout
+        self._disk = disk
+        self._staging = staging
+
+    def save(self, pending: PendingTree) -> None:
+        with told_as_refusals():
+            directory = self._root / pending.id
+            if not directory.is_dir():
+                self._make(directory)
+            aside = self._staging.unused_path()
+            try:
+                content = b"".join(pending.to_lines())
+                self._disk.write_new(aside, content, _MODE)
+                self._disk.rename(aside, directory / _NAME)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    @contextmanager
+    def hold(self, id: str) -> Iterator[PendingTree]:
+        directory = self._root / checked_id(id)
+        descriptor = _opened(directory)
+        if descriptor is None:
+            raise PendingTreeNotFound(id)
+        try:
+            lock(descriptor)
+            yield _load(directory)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self, now: datetime) -> int:
+        if not self._root.is_dir():
+            return 0
+        return sum(_remove_if_expired(path, now) for path in self._root.iterdir())
+
+    def _make(self, directory: Path) -> None:
+        with suppress(FileExistsError):
+            self._disk.make_directory(self._root, PRIVATE_DIRECTORY_MODE)
+        if sum(1 for _ in self._root.iterdir()) >= MOST_PENDING:
+            raise TooManyPendingTrees(
+                f"{MOST_PENDING} trees wait for files already; send the files without asking "
+                "first, or try again later."
+            )
+        with suppress(FileExistsError):
+            self._disk.make_directory(directory, PRIVATE_DIRECTORY_MODE)
+
+
+def _opened(directory: Path) -> int | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    return None
+
+
+def _load(directory: Path) -> PendingTree:
+    try:
+        with (directory / _NAME).open("rb") as lines:
+            return PendingTree.from_lines(lines)
+    except (FileNotFoundError, ValueError) as error:
+        raise PendingTreeNotFound(directory.name) from error
+
+
+def _remove_if_expired(directory: Path, now: datetime) -> bool:
+    descriptor = _opened(directory)
+    if descriptor is None:
+        return False
+    try:
+        if not try_lock(descriptor) or not _is_expired(directory, now):
+            return False
+        shutil.rmtree(directory, ignore_errors=True)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _is_expired(directory: Path, now: datetime) -> bool:
+    """One that cannot be read is, unless it may be about to be written."""
+    try:
+        return _load(directory).expires < now
+    except PendingTreeNotFound:
+        return now.timestamp() - directory.stat().st_mtime > 60

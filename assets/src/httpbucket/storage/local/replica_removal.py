@@ -1,0 +1,164 @@
+"""Removing replicas: named in ``private/redo`` first, then no record names them, then they go."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from httpbucket.domain.upload import Replica, UploadId
+from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.layout import BLOB_MODE, Layout
+from httpbucket.storage.local.links import opened_directory
+from httpbucket.storage.local.staging import LocalStaging
+
+DIGEST_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes from one directory, and what its ``latest`` links show then; None: they go too."""
+
+    directory: str
+    names: tuple[str, ...]
+    latest: Mapping[str, str | None]
+
+    @property
+    def paths(self) -> set[str]:
+        """The replicas that go, as records name them."""
+        return {f"{self.directory}/{name}" for name in self.names}
+
+    def to_bytes(self) -> bytes:
+        """The removal as it stands in a redo file."""
+        value = {"directory": self.directory, "names": self.names, "latest": dict(self.latest)}
+        return json.dumps(value).encode()
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Self:
+        """Read what `to_bytes` wrote. Raises ValueError for anything else."""
+        try:
+            value = json.loads(text)
+            return cls(str(value["directory"]), tuple(value["names"]), dict(value["latest"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a removal: {error!r}") from error
+
+
+def removals(replicas: Collection[Replica], latest: Mapping[str, str | None]) -> list[Removal]:
+    """The removal of these replicas in each of their directories."""
+    return [
+        Removal(
+            directory,
+            tuple(one.name for one in replicas if one.directory == directory),
+            {
+                path.rpartition("/")[2]: name
+                for path, name in latest.items()
+                if path.rpartition("/")[0] == directory
+            },
+        )
+        for directory in dict.fromkeys(one.directory for one in replicas)
+    ]
+
+
+class ReplicaRemoval:
+    """Removes replicas from directories that the caller holds."""
+
+    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+        self._layout = layout
+        self._disk = disk
+        self._staging = staging
+
+    def announce(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
+        """Remember lastingly what is to be removed when no record names it any more."""
+        for removal in wanted:
+            with made_aside(self._staging) as aside:
+                self._disk.write_new(aside, removal.to_bytes(), BLOB_MODE)
+                self._disk.rename(aside, redo_file(self._layout, upload, removal.directory))
+        self._disk.sync_directory(self._layout.redo)
+
+    def forget(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
+        """It was done, or is not to be done."""
+        for removal in wanted:
+            redo_file(self._layout, upload, removal.directory).unlink(missing_ok=True)
+
+    def carry_out(self, removal: Removal) -> None:
+        """Move the ``latest`` links away, then take away what they showed; lastingly."""
+        with suppress(FileNotFoundError), self.opened(removal.directory) as directory:
+            for link, name in removal.latest.items():
+                if name is None:
+                    with suppress(FileNotFoundError):
+                        self._disk.unlink(link, directory=directory)
+                else:
+                    point(link, name, directory, self._disk, self._staging)
+            for name in removal.names:
+                self._take_away(name, directory)
+            self._disk.sync_file(directory)
+
+    def shown(self, link: str) -> str | None:
+        """As `HeldDirectories.shown`."""
+        parent, _, name = link.rpartition("/")
+        try:
+            with self.opened(parent) as directory:
+                return os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            # Something else of that name (EINVAL) is not ours.
+            if error.errno not in {errno.ENOENT, errno.EINVAL}:
+                raise
+        return None
+
+    @contextmanager
+    def opened(self, directory: str) -> Iterator[int]:
+        """A replica directory's descriptor; no symlink is followed. Raises FileNotFoundError."""
+        with ExitStack() as opened:
+            innermost = opened.enter_context(opened_directory(self._layout.replicas.resolve()))
+            for part in directory.split("/")[1:]:
+                innermost = opened.enter_context(opened_directory(part, below=innermost))
+            yield innermost
+
+    def _take_away(self, name: str, directory: int) -> None:
+        """In one step, so that no reader sees half a tree."""
+        aside = self._staging.unused_path()
+        with suppress(FileNotFoundError):
+            self._disk.rename_out(name, aside, directory=directory)
+        _remove(aside)
+
+
+def redo_file(layout: Layout, upload: UploadId, directory: str) -> Path:
+    """Where it stands that something is to be done for the upload in this replica directory."""
+    return layout.redo / f"{upload}-{directory_digest(directory)}"
+
+
+def directory_digest(directory: str) -> str:
+    """A short text for a directory's path."""
+    return hashlib.sha256(directory.encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+def point(link: str, name: str, directory: int, disk: Disk, staging: LocalStaging) -> None:
+    """Have a link in an open directory show ``name``, in one step."""
+    with made_aside(staging) as aside:
+        aside.symlink_to(name)
+        disk.rename(aside, link, directory=directory)
+
+
+@contextmanager
+def made_aside(staging: LocalStaging) -> Iterator[Path]:
+    """Where something is made before it is renamed; nothing stays there when that fails."""
+    aside = staging.unused_path()
+    try:
+        yield aside
+    except BaseException:
+        _remove(aside)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

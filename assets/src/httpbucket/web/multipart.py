@@ -1,0 +1,129 @@
+"""Multipart bodies (RFC 7578) of many parts: each file is put aside as soon as it came whole.
+
+Werkzeug's decoder cuts the parts. Its own loop around that keeps 2 KB of headers for each file and
+all of the text fields in memory, however many these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from httpbucket.services.receive import Act, Content, IncomingFile
+
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a form, its name as the client gave it, and what else its part says."""
+
+    content: Content
+    filename: str | None
+    headers: Headers
+
+    def close(self) -> None:
+        """Nothing, though Werkzeug asks for it: the act's end is the file's."""
+
+
+@dataclass
+class _Parts:
+    """The parts as they come: files to the act, text fields to memory, within a bound."""
+
+    act: Act
+    most_text_bytes: int
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, FilePart]] = field(default_factory=list)
+    _now: Field | File | None = None
+    _text: bytearray = field(default_factory=bytearray)
+    _text_bytes: int = 0
+    _incoming: IncomingFile | None = None
+
+    def take(self, event: Event) -> None:
+        """The next event of the decoder."""
+        if isinstance(event, File):
+            self._now, self._incoming = event, self.act.new_file()
+        elif isinstance(event, Field):
+            self._now, self._text = event, bytearray()
+        elif isinstance(event, Data):
+            self._write(event.data)
+            if not event.more_data:
+                self._end()
+
+    def _write(self, piece: bytes) -> None:
+        if isinstance(self._now, File):
+            assert self._incoming is not None
+            self._incoming.write(piece)
+            return
+        self._text_bytes += len(piece)
+        if self._text_bytes > self.most_text_bytes:
+            raise RequestEntityTooLarge
+        self._text += piece
+
+    def _end(self) -> None:
+        now = self._now
+        # A part may lack a name; then Werkzeug says None.
+        if isinstance(now, File):
+            assert self._incoming is not None
+            content = self.act.put_aside(self._incoming)
+            part = FilePart(content, now.filename, _worth_keeping(now.headers))
+            self.files.append((now.name or "", part))
+        elif isinstance(now, Field):
+            self.fields.append((now.name or "", self._text.decode(errors="replace")))
+
+
+_WITHOUT_MORE = Headers()
+
+
+def _worth_keeping(headers: Headers) -> Headers:
+    """What every part has takes 1 KB each; digests and the like are rare."""
+    if set(headers.keys()) <= {"Content-Disposition", "Content-Type"}:
+        return _WITHOUT_MORE
+    return headers
+
+
+class ActFormParser(FormDataParser):
+    """Reads a form into an act. Raises ValueError for a body that breaks off.
+
+    Text fields may together take what Werkzeug allows each.
+    """
+
+    def __init__(self, act: Act, **options: Any) -> None:
+        super().__init__(silent=False, **options)
+        self._act = act
+
+    def _parse_multipart(
+        self,
+        stream: IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str],
+    ) -> Any:
+        boundary = options.get("boundary", "").encode("ascii")
+        if not boundary:
+            raise ValueError("Missing boundary")
+        decoder = MultipartDecoder(
+            boundary, max_form_memory_size=self.max_form_memory_size, max_parts=self.max_form_parts
+        )
+        parts = _Parts(self._act, self.max_form_memory_size or 0)
+        for event in _events(decoder, stream.read):
+            parts.take(event)
+        return stream, self.cls(parts.fields), MultiDict(parts.files)
+
+
+def _events(decoder: MultipartDecoder, read: Callable[[int], bytes]) -> Iterator[Event]:
+    is_end = False
+    while not is_end:
+        piece = read(_PIECE)
+        is_end = not piece
+        decoder.receive_data(piece or None)
+        event = decoder.next_event()
+        while not isinstance(event, Epilogue | NeedData):
+            yield event
+            event = decoder.next_event()

@@ -1,0 +1,135 @@
+"""``/tree``: directories that come as a list of digests, and then as what was missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from flask import Blueprint, Response, jsonify, url_for
+
+from httpbucket.domain.checksum_file import read_checksum_file
+from httpbucket.domain.errors import EmptyFilename, TooManyChecksums
+from httpbucket.services.ingest import Ingest, Terms
+from httpbucket.services.offer_tree import TreeAnswer
+from httpbucket.services.product import Services
+from httpbucket.services.receive import IncomingFile
+from httpbucket.services.receive_members import ReceiveMembers
+from httpbucket.web.current import current_request
+from httpbucket.web.receipts import Receipts
+from httpbucket.web.request import BucketRequest, refuse_coded
+
+#: 100,000 lines with paths of 250 bytes.
+MOST_LIST_BYTES = 32 * 1024**2
+
+_PIECE = 256 * 1024
+
+
+def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
+    """The routes by which trees come of which most is kept already."""
+    routes = Blueprint("trees", __name__)
+    offer_tree, members, ingest = services.offer_tree, services.members, services.ingest
+
+    @routes.post("/tree")
+    def offer() -> Response:
+        asked = current_request()
+        refuse_coded(asked)
+        # Before anything asks for the form: curl --data-binary says that the body is one.
+        lines = list(_bounded(_body(asked)))
+        headers = _headers(asked, ingest)
+        # What coreutils print: no algorithm goes before theirs.
+        entries = read_checksum_file(lines, preferred="md5")
+        return _told(asked, receipts, offer_tree.offer(_name(asked), entries, headers))
+
+    @routes.get("/tree/<tree>")
+    def look(tree: str) -> Response:
+        return _final(current_request(), receipts, offer_tree.look(tree))
+
+    @routes.route("/tree/<tree>", methods=["PUT", "POST"])
+    def complete(tree: str) -> Response:
+        asked = current_request()
+        refuse_coded(asked)
+        with _received(asked, members) as archive:
+            terms = Terms(is_gone=asked.is_client_gone)
+            answer = offer_tree.complete(tree, archive, terms)
+        return _final(asked, receipts, answer)
+
+    return routes
+
+
+def _name(asked: BucketRequest) -> str:
+    name = asked.args.get("name", "")
+    if not name.strip():
+        raise EmptyFilename("The tree has no name; send the list to /tree?name=results.")
+    return name
+
+
+def _headers(asked: BucketRequest, ingest: Ingest) -> dict[str, str]:
+    """As `Terms.headers`: of headers and of the query, for the body is no form."""
+    asked.__dict__.update(
+        form=asked.parameter_storage_class(), files=asked.parameter_storage_class()
+    )
+    return asked.chosen(ingest.headers)
+
+
+def _body(asked: BucketRequest) -> Iterator[bytes]:
+    return iter(lambda: asked.stream.read(_PIECE), b"")
+
+
+def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MOST_LIST_BYTES:
+            raise TooManyChecksums(f"The list is longer than {MOST_LIST_BYTES} bytes.")
+        yield piece
+
+
+@contextmanager
+def _received(asked: BucketRequest, members: ReceiveMembers) -> Iterator[IncomingFile]:
+    """The body, staged; it ends where its length says, as the server sees to."""
+    act = members.begin()
+    try:
+        act.expect(asked.content_length or 0)
+        incoming = act.new_file()
+        for piece in _body(asked):
+            incoming.write(piece)
+        yield incoming
+    finally:
+        act.close()
+
+
+def _told(asked: BucketRequest, receipts: Receipts, answer: TreeAnswer) -> Response:
+    """The paths that are missing: none of a tree that is complete, so that scripts just go on."""
+    response = _final(asked, receipts, answer) if _wants_json(asked) else _paths(answer)
+    response.headers["Location"] = url_for("trees.look", tree=answer.id)
+    if answer.receipt:
+        upload = str(answer.receipt.record.id)
+        response.headers["Content-Location"] = url_for("uploads.show", upload=upload)
+    return response
+
+
+def _final(asked: BucketRequest, receipts: Receipts, answer: TreeAnswer) -> Response:
+    """The receipt, or the paths that are missing."""
+    if answer.receipt:
+        return receipts.answer(asked, answer.receipt)
+    if not _wants_json(asked):
+        return _paths(answer)
+    status = HTTPStatus.ACCEPTED
+    response = jsonify({"code": status, "status": status.phrase, "missing": answer.missing})
+    response.status_code = status
+    return response
+
+
+def _paths(answer: TreeAnswer) -> Response:
+    """A path a line, as ``tar -T`` reads them; none begins like an option."""
+    plain = (f"./{path}" if path.startswith("-") else path for path in answer.missing)
+    lines = (os.fsencode(path) + b"\n" for path in plain)
+    status = HTTPStatus.ACCEPTED if answer.missing else HTTPStatus.OK
+    return Response(b"".join(lines), status=status, mimetype="text/plain")
+
+
+def _wants_json(asked: BucketRequest) -> bool:
+    accepted = asked.accept_mimetypes
+    return accepted.quality("application/json") > accepted.quality("text/plain")

@@ -1,0 +1,154 @@
+"""Collect frees what no upload names, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
+from pathlib import Path
+
+import pytest
+
+from httpbucket.config import Settings
+from httpbucket.domain.digest import EMPTY, Digest
+from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.upload import Record
+from httpbucket.services import collect
+from httpbucket.services.collect import CollectTally
+from httpbucket.services.ingest import Offer
+from httpbucket.wiring import Stores, build
+from tests.backends import local_backend, memory_backend
+from tests.builders import tar, tar_member
+from tests.examples import identity, keep, kept_blobs
+
+ORPHAN = b"nothing names this"
+
+
+class Bench:
+    """Services on a backend, by the clock of the file system."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
+        self.services = build(Settings.from_environ({}), stores)
+        stores.index.prepare()
+        self.services.reindex.catch_up()
+
+    def upload(self, content: bytes, name: str = "a.xml") -> Record:
+        act = self.services.ingest.begin()
+        try:
+            incoming = act.new_file()
+            incoming.write(content)
+            return self.services.ingest.keep(Offer(incoming, name)).record
+        finally:
+            act.close()
+
+    def collect(self, *, hours: float = 2, dry_run: bool = False) -> CollectTally:
+        now = datetime.now(UTC) + timedelta(hours=hours)
+        return self.services.collect.run(now, dry_run=dry_run)
+
+    def blobs(self) -> list[Digest]:
+        return kept_blobs(self.stores.blobs)
+
+
+@pytest.fixture(params=["memory", "local"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    backend = memory_backend() if request.param == "memory" else local_backend(tmp_path / "store")
+    yield Bench(backend.stores)
+    backend.stores.index.close()
+    assert backend.staged() == []
+
+
+def test_what_no_upload_names_goes(bench: Bench) -> None:
+    bench.upload(b"named")
+    keep(bench.stores, ORPHAN)
+    assert bench.collect() == CollectTally(3, 1, len(ORPHAN))
+    assert bench.blobs() == [identity(b"named")]
+    assert bench.collect() == CollectTally(2)
+
+
+def test_members_and_manifests_stay(bench: Bench) -> None:
+    bench.upload(tar(tar_member("a", b"one"), tar_member("b", b"two")), "a.tar")
+    before = bench.blobs()
+    assert len(before) == 4
+    assert bench.collect().blobs == 0
+    assert bench.blobs() == before
+
+
+def test_the_empty_blob_stays(bench: Bench) -> None:
+    bench.collect()
+    assert bench.stores.blobs.size(EMPTY) == 0
+
+
+def test_what_is_young_stays(bench: Bench) -> None:
+    keep(bench.stores, ORPHAN)
+    assert bench.collect(hours=0.5).blobs == 0
+    assert bench.blobs() == [identity(ORPHAN)]
+
+
+def test_what_somebody_holds_stays(bench: Bench) -> None:
+    keep(bench.stores, ORPHAN)
+    with bench.stores.blobs.hold(identity(ORPHAN)):
+        assert bench.collect().blobs == 0
+    assert bench.collect().blobs == 1
+
+
+def test_what_is_leased_stays(bench: Bench) -> None:
+    keep(bench.stores, ORPHAN)
+    let_go = bench.services.collect._let_go
+    let_go._is_leased = lambda digest, now: digest == identity(ORPHAN)
+    assert bench.collect().blobs == 0
+
+
+def test_a_dry_run_counts_and_frees_nothing(bench: Bench) -> None:
+    keep(bench.stores, ORPHAN)
+    assert bench.collect(dry_run=True) == CollectTally(2, 1, len(ORPHAN))
+    assert bench.blobs() == [identity(ORPHAN)]
+
+
+def test_a_run_can_be_stopped_and_goes_on_from_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "BLOBS_AT_ONCE", 3)
+    for number in range(9):
+        keep(bench.stores, b"%d" % number)
+    answers = chain(repeat(True, 2), repeat(False))
+    now = datetime.now(UTC) + timedelta(hours=2)
+    first = bench.services.collect.run(now, may_go_on=lambda: next(answers))
+    assert first.looked_at == 6
+    assert first.last is not None
+    second = bench.services.collect.run(now, after=first.last)
+    assert (second.looked_at, second.last) == (4, None)
+    assert first.blobs + second.blobs == 9
+
+
+def test_nothing_goes_while_the_index_is_being_rebuilt(bench: Bench) -> None:
+    keep(bench.stores, ORPHAN)
+    bench.stores.index.mark_incomplete()
+    with pytest.raises(IndexNotReady):
+        bench.collect()
+    assert bench.blobs() == [identity(ORPHAN)]
+
+
+def test_a_copy_without_hardlinks_loses_nothing(tmp_path: Path) -> None:
+    bench = Bench(local_backend(tmp_path / "store").stores)
+    bench.upload(tar(tar_member("a", b"one")), "a.tar")
+    bench.upload(b"file")
+    before = bench.blobs()
+    bench.stores.index.close()
+    shutil.copytree(tmp_path / "store", tmp_path / "copy", symlinks=True)
+    copy = Bench(local_backend(tmp_path / "copy").stores)
+    assert copy.collect().blobs == 0
+    assert copy.blobs() == before
+    copy.stores.index.close()
+
+
+def test_an_operator_s_own_link_keeps_a_content(tmp_path: Path) -> None:
+    bench = Bench(local_backend(tmp_path / "store").stores)
+    keep(bench.stores, ORPHAN)
+    path = bench.stores.blobs.local_path(identity(ORPHAN))
+    assert path is not None
+    os.link(path, tmp_path / "mine")
+    assert bench.collect().blobs == 0
+    bench.stores.index.close()
