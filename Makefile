@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test test-long benchmark lint lock clean
+.PHONY: run test test-long benchmark benchmark-long lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
@@ -20,6 +20,9 @@ test-long: $(VENV)/installed-for-tests
 
 benchmark: $(VENV)/installed-for-tests
 	$(BIN)/python -m tests.benchmark
+
+benchmark-long: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.benchmark --long --write-docs
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check

@@ -23,6 +23,7 @@ from httpbucket.storage.memory import (
 from httpbucket.storage.memory_partials import MemoryPartialUploads
 from httpbucket.storage.memory_repair import MemoryRepair
 from httpbucket.storage.memory_shelves import MemoryShelves
+from httpbucket.storage.memory_survey import MemoryNotes, MemorySurvey
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
 
@@ -60,6 +61,8 @@ def memory_stores(
         pending_trees=MemoryPendingTrees(),
         partials=MemoryPartialUploads(staging),
         repair=MemoryRepair(blobs),
+        survey=MemorySurvey(blobs),
+        notes=MemoryNotes(),
         index=index or MemoryIndex(),
         capacity=capacity or MemoryCapacity(),
         only_one=lambda duty: nullcontext(True),

@@ -37,6 +37,7 @@ AT_HOME = {
     "magic": {"content"},
     "pylibmagic": {"content"},
     "sqlite3": {"storage"},
+    "click": {"cli"},
 }
 
 PURE = {

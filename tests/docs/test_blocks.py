@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from tests.deployment.nginx import configure
 from tests.deployment.serving import ask, started
 from tests.docs.pages import DOCS, PAGES, README, blocks, name_of
-from tests.live.server import LiveServer, free_port
+from tests.live.server import SOURCE, LiveServer, free_port
 from tests.tools import require_tool
 
 SHOWN = (README, *sorted(DOCS.glob("tutorial/*.md")), *sorted(DOCS.glob("how-to/*.md")))
@@ -43,6 +44,27 @@ CONSOLE = {
     ),
     "docker compose up -d --build": "needs Docker; test_compose, and nginx without a container",
     "CONTENT_ORIGIN=http://localhost:8080 docker compose up -d": "needs Docker; test_compose",
+    **dict.fromkeys(
+        (
+            "useradd --system --home-dir /var/lib/http-bucket --shell /usr/sbin/nologin "
+            "http-bucket",
+            "python3 -m venv /opt/http-bucket",
+            "/opt/http-bucket/bin/pip install .",
+            "install -m 644 assets/systemd/http-bucket.service /etc/systemd/system/",
+            "systemctl daemon-reload",
+            "systemctl enable --now http-bucket",
+            "runuser -u http-bucket -- env ARCHIVE_DIR=/var/lib/http-bucket "
+            "/opt/http-bucket/bin/http-bucket stats",
+        ),
+        "changes the machine; test_systemd checks the unit",
+    ),
+    "rsync -aH --delete --exclude=/private/staging --exclude=/private/trash "
+    "--exclude=/private/index.sqlite3* /tmp/bucket/archive/ backup.example.org:/srv/bucket/": (
+        "needs another machine; the same page's copy is read"
+    ),
+    "INDEX_PATH=/var/tmp/bucket-index.sqlite3 make run": "test_trouble: another place",
+    "http-bucket import --dry-run /srv/original": "tests/cli/test_import",
+    "http-bucket import /srv/original": "tests/cli/test_import",
     "rm -f /tmp/bucket/archive/private/index.sqlite3*": "test_starting: rebuilt index",
 }
 _OTHER_LANGUAGES = {"text", "json", "nginx"}
@@ -136,9 +158,24 @@ def _run(script: str, server: LiveServer, place: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "CURL_HOME": str(place)},
+        env={
+            **os.environ,
+            "CURL_HOME": str(place),
+            "ARCHIVE_DIR": str(server.archive),
+            "PATH": f"{_programs(place)}:{os.environ['PATH']}",
+        },
     )
     assert finished.returncode == 0, f"{shown}\n{finished.stdout}\n{finished.stderr}"
+
+
+def _programs(place: Path) -> Path:
+    """A directory with ``http-bucket``, as an installation has it."""
+    programs = place / "bin"
+    programs.mkdir(exist_ok=True)
+    program = programs / "http-bucket"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={SOURCE} exec {sys.executable} -m httpbucket "$@"\n')
+    program.chmod(0o755)
+    return programs
 
 
 def _in_store(script: str, server: LiveServer) -> str:

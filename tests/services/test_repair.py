@@ -138,16 +138,30 @@ class TestScrub:
 
     def test_it_can_be_stopped(self, store: Store, record: Record) -> None:
         answers = iter([True, False])
-        seen = store.services.scrub.run(may_go_on=lambda: next(answers))
+        seen = store.services.scrub.run(may_go_on=lambda blob: next(answers))
         assert (seen.blobs, seen.is_whole) == (1, False)
 
     def test_each_blob_is_told_when_it_was_read(self, store: Store, record: Record) -> None:
         sizes: list[int] = []
-        store.services.scrub.run(on_blob=sizes.append)
+        store.services.scrub.run(on_blob=lambda blob, size: sizes.append(size))
         assert sorted(sizes) == [0, len(CONTENT)]
 
 
 class TestRelink:
+    def test_names_in_a_folder_of_an_upload_are_looked_for_there(
+        self, store: Store, layout: Layout
+    ) -> None:
+        content = tar(tar_member("m.txt", MEMBER))
+        act = store.services.ingest.begin()
+        incoming = act.new_file()
+        incoming.write(content)
+        record = store.services.ingest.keep(Offer(incoming, "t.tar", folder="reports/unit")).record
+        act.close()
+        before = sorted(layout.upload(record.id).rglob("*"))
+        done = store.services.relink.run()
+        assert (done.names, done.lost) == (0, 0)
+        assert sorted(layout.upload(record.id).rglob("*")) == before
+
     def test_a_sound_store_stays_as_it_is(self, store: Store, record: Record, tree: Record) -> None:
         done = store.services.relink.run()
         assert (done.uploads, done.names, done.blobs, done.lost) == (2, 0, 0, 0)

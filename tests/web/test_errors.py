@@ -20,6 +20,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 #: What an operator reads at start, or the program to itself; no request meets it.
 NEVER_ANSWERED = {
     *(errors.BucketError, errors.InvalidSettings, errors.UnusableStore, errors.UnusableAddress),
+    errors.NotTakenOver,
 }
 
 

@@ -49,6 +49,10 @@ class Settings:
     retention: Retention
     # So long a blob that no upload names stays after anything happened to it.
     collect_grace_seconds: int
+    # How often the server does in the background what the verbs do; 0: never.
+    expire_interval_seconds: int
+    collect_interval_seconds: int
+    scrub_interval_days: int
     # Where the server listens; several ports are all served.
     host: str
     ports: tuple[int, ...]
@@ -139,6 +143,9 @@ class Settings:
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", _count),
             "unpack_not": reader.read("UNPACK_NOT", _UNPACK_NOT, _suffixes),
             "anonymous": reader.read("ANONYMOUS", "read,upload", parse_abilities),
+            "expire_interval_seconds": reader.read("EXPIRE_INTERVAL_SECONDS", "3600", _interval),
+            "collect_interval_seconds": reader.read("COLLECT_INTERVAL_SECONDS", "86400", _interval),
+            "scrub_interval_days": reader.read("SCRUB_INTERVAL_DAYS", "30", _interval),
             "undo_seconds": reader.read("UNDO_SECONDS", "3600", _whole),
             "content_cors": reader.read("CONTENT_CORS", "on", _switch),
             "content_origin": reader.read("CONTENT_ORIGIN", "", WebAddress.parse_origin) or None,
@@ -266,6 +273,10 @@ def _whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _interval(text: str) -> int:
+    return 0 if text.lower() == "off" else _whole(text)
 
 
 def _ports(text: str) -> tuple[int, ...]:

@@ -42,14 +42,19 @@ from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
 from httpbucket.services.retry import Retries
 from httpbucket.services.scrub import Scrub
+from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
+from httpbucket.services.why import Why
 from httpbucket.storage.base import (
     BlobStore,
     Capacity,
     Index,
+    Notes,
+    OldStore,
     PartialUploads,
     PendingTrees,
     Records,
@@ -57,6 +62,7 @@ from httpbucket.storage.base import (
     Replicas,
     Shelves,
     Staging,
+    Survey,
     TreeStore,
 )
 from httpbucket.storage.local.blobs import LocalBlobStore
@@ -66,6 +72,7 @@ from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
 from httpbucket.storage.local.locks import in_turn, only_one
 from httpbucket.storage.local.mounts import network_file_system
+from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.pending_trees import LocalPendingTrees
@@ -75,6 +82,8 @@ from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.survey import LocalSurvey
+from httpbucket.storage.original import OriginalStore
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.sqlite_quick import QuickIndex
 from httpbucket.storage.trees import BlobTreeStore
@@ -95,6 +104,8 @@ class Stores:
     pending_trees: PendingTrees
     partials: PartialUploads
     repair: Repair
+    survey: Survey
+    notes: Notes
     index: Index
     capacity: Capacity
     # Holds the duty of this name, if no other process does; yields whether it is held.
@@ -136,6 +147,8 @@ def open_local(
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
         repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
+        survey=LocalSurvey(layout, staging),
+        notes=LocalNotes(layout),
         capacity=LocalCapacity(layout.root),
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
@@ -143,6 +156,11 @@ def open_local(
         in_turn=lambda name: in_turn(layout.locks, name),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
+
+
+def open_original(root: Path) -> OldStore:
+    """The original's store at ``root``, to be taken over. Raises `UnusableStore`."""
+    return OriginalStore(root)
 
 
 def warnings_of(settings: Settings) -> Iterator[str]:
@@ -208,6 +226,22 @@ def build(
         collect=made.collect,
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         scrub=made.scrub,
+        scrub_by_hand=ScrubPass(made.scrub, stores.notes, name="scrub-by-hand"),
+        scrub_by_duty=ScrubPass(made.scrub, stores.notes, name="scrub"),
+        take_over=TakeOver(
+            ingest=made.ingest,
+            index=stores.index,
+            templates=settings.templates,
+            media_type_of=made.media_type_of,
+            now=now,
+        ),
+        why=Why(
+            records=stores.records,
+            trees=stores.trees,
+            index=stores.index,
+            repair=stores.repair,
+            survey=stores.survey,
+        ),
         relink=Relink(records=stores.records, repair=stores.repair),
         index_gap=made.index_gap,
     )
@@ -408,6 +442,7 @@ class _Assembly:
             records=self.stores.records,
             index=self.stores.index,
             repair=self.stores.repair,
+            survey=self.stores.survey,
             digests=self.settings.digests,
             pace=Pace(self.settings.scrub_bytes_per_second),
         )

@@ -1,23 +1,57 @@
-"""``http-bucket``: the verbs of the command line."""
+"""``http-bucket``: finds the verb, and tells how it ended."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import httpbucket
-from httpbucket.config import Settings
-from httpbucket.domain.errors import BucketError, InvalidSettings
+from httpbucket.cli import (
+    collect,
+    expire,
+    reindex,
+    scrub,
+    serve,
+    stats,
+    take_over,
+    why,
+)
+from httpbucket.cli.outcome import FAILED, INTERRUPTED, MISTAKEN
+from httpbucket.domain.errors import BucketError, InvalidDigest, InvalidSettings
 
-_MISTAKEN = 2
-_FAILED = 1
+_VERBS = (serve, expire, collect, scrub, reindex, stats, why, take_over)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb; the exit status is 2 for mistakes in the call or the settings, 1 for failure."""
+    """Run a verb; `httpbucket.cli.outcome` has what the exit status means."""
+    options = _parser().parse_args(arguments)
+    _write_any_name()
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except InvalidSettings as error:
+        print(*error.mistakes, sep="\n", file=sys.stderr)
+        return MISTAKEN
+    except InvalidDigest as error:
+        print(error, file=sys.stderr)
+        return MISTAKEN
+    except BucketError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Who reads has seen enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="http-bucket", description="A content-addressed artifact store over HTTP."
     )
@@ -25,38 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--version", action="version", version=f"http-bucket {httpbucket.__version__}"
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser(
-        "serve",
-        help="start the server",
-        description="Start the server; settings come from the environment.",
-    )
-    parser.parse_args(arguments)
+    for module in _VERBS:
+        verb = module.add_to(verbs)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def _write_any_name() -> None:
+    """A name may hold what was never UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        return _serve()
-    except InvalidSettings as error:
-        print(*error.mistakes, sep="\n", file=sys.stderr)
-        return _MISTAKEN
-    except BucketError as error:
-        print(error, file=sys.stderr)
-        return _FAILED
-
-
-def _serve() -> int:
-    settings = Settings.from_environ(os.environ)
-    # Loads gunicorn, which the other verbs do without.
-    from httpbucket.server.serve import serve  # noqa: PLC0415
-
-    _greet(settings)
-    serve(settings)
-    return 0
-
-
-def _greet(settings: Settings) -> None:
-    everywhere = settings.host in {"0.0.0.0", "::"}
-    host = "localhost" if everywhere or settings.host == "127.0.0.1" else settings.host
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.ports[0]}"
-    print(f"http-bucket {httpbucket.__version__} on {url}, files in {settings.archive_dir}")
-    if settings.host == "127.0.0.1":
-        print("It answers this machine alone; start it with HOST=0.0.0.0 to open it to others.")
-    print(f"Try it:  curl -F file=@README.md {url}/upload", flush=True)

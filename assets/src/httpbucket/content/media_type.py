@@ -70,3 +70,28 @@ class MediaTypes:
                 return str(self._magic.from_buffer(head[:HEAD_BYTES]))
             except magic.MagicException:
                 return UNKNOWN_MEDIA_TYPE
+
+
+#: The usual suffix, where the table of the standard library has another or none.
+_SUFFIXES = {
+    "application/gzip": ".gz",
+    "application/x-bzip2": ".bz2",
+    "application/x-xz": ".xz",
+    "application/zstd": ".zst",
+    "application/x-tar": ".tar",
+    "application/zip": ".zip",
+    "text/plain": ".txt",
+    "text/xml": ".xml",
+    "text/html": ".html",
+}
+
+
+def suffix_of(media_type: str) -> str:
+    """The suffix of files of this type; empty where there is no usual one.
+
+    >>> suffix_of("application/x-tar"), suffix_of("application/octet-stream")
+    ('.tar', '')
+    """
+    if media_type == UNKNOWN_MEDIA_TYPE:
+        return ""
+    return _SUFFIXES.get(media_type) or _BY_NAME.guess_extension(media_type) or ""

@@ -104,6 +104,12 @@ class DigestMismatch(BucketError):
     problem = "digest-mismatch"
 
 
+class NotTakenOver(BucketError):
+    """A file of another store cannot become an upload here."""
+
+    problem = "not-taken-over"
+
+
 class KeyReused(BucketError):
     """An ``Idempotency-Key`` comes again, with another content."""
 

@@ -160,6 +160,12 @@ class TemplatePart:
         """The literals with ``values`` between them, as they are."""
         return "".join(chain.from_iterable(zip_longest(self.literals, values, fillvalue="")))
 
+    def values_of(self, part: str) -> tuple[str, ...] | None:
+        """What this part was filled with, literals in either case; None where it was not."""
+        pattern = "(.+?)".join(map(re.escape, self.literals))
+        match = re.fullmatch(pattern, part, re.DOTALL | re.IGNORECASE)
+        return match.groups() if match else None
+
     def _is_kept(self, plain: str, values: tuple[str, ...]) -> bool:
         return (
             safe_part(plain) == plain
@@ -230,6 +236,25 @@ class ReplicaTemplate:
             missing = tuple(name for name in given if name not in present)
             return PartlyFilled(str(self), present, missing)
         return self._filled(given)
+
+    def values_of(self, directory: str) -> dict[str, str] | None:
+        """The headers that lead to a directory, literals in either case; None where none do.
+
+        >>> ReplicaTemplate.parse("user/${USERNAME}").values_of("USER/bob")
+        {'username': 'bob'}
+        """
+        parts = directory.split("/")
+        if len(parts) != len(self.parts):
+            return None
+        values: dict[str, str] = {}
+        for part, text in zip(self.parts, parts, strict=True):
+            read = part.values_of(text)
+            if read is None:
+                return None
+            values |= zip(part.headers, read, strict=True)
+        filled = self.fill(values)
+        is_same = isinstance(filled, Filled) and filled.directory.lower() == directory.lower()
+        return values if is_same else None
 
     def __str__(self) -> str:
         return "/".join(map(str, self.parts))

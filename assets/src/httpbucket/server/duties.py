@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
 
 from httpbucket.domain.errors import BucketError
 from httpbucket.web.seldom import SeldomLog
@@ -81,26 +80,8 @@ class Duties:
         except Exception:
             logger.exception("What a killed worker left could not be cleared up.")
         while not self._stopping:
-            self._forget_partial_uploads()
-            self._forget_pending_trees()
             seconds = LOOK_SECONDS if self._try_to_complete_index() else RETRY_SECONDS
             self._services.index_gap.wait(seconds)
-
-    def _forget_partial_uploads(self) -> None:
-        """Every process may: each upload is locked while it is looked at."""
-        try:
-            forgotten = self._services.resume.expire(datetime.now(UTC))
-        except Exception:
-            logger.exception("Unfinished uploads past their time could not be removed.")
-        else:
-            if forgotten:
-                logger.info("Removed %d unfinished uploads past their time.", forgotten)
-
-    def _forget_pending_trees(self) -> None:
-        try:
-            self._stores.pending_trees.sweep(datetime.now(UTC))
-        except Exception:
-            logger.exception("Trees that waited too long for files could not be forgotten.")
 
     def _try_to_complete_index(self) -> bool:
         try:

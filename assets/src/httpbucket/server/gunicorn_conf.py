@@ -86,6 +86,7 @@ def post_worker_init(worker: Any) -> None:
     if isinstance(worker, QuickWorker) and is_plain:
         _answer_plain_heads(worker)
     wsgi.duties.start()
+    wsgi.housekeeping.start()
     if worker.age == 1:
         # The first worker looks for all of them. Not the parent: it forks, and has no threads.
         archive_uri.look_in_background(_settings.archive_uri)

@@ -7,6 +7,7 @@ import os
 from httpbucket.config import Settings
 from httpbucket.server.bodies import HonestBodies
 from httpbucket.server.duties import Duties
+from httpbucket.server.housekeeping import Housekeeping
 from httpbucket.server.places import Places
 from httpbucket.web.app import create_app
 from httpbucket.web.quick_head import QuickHead
@@ -16,6 +17,7 @@ settings = Settings.from_environ(os.environ)
 stores = open_local(settings)
 services = build(settings, stores)
 duties = Duties(stores, services)
+housekeeping = Housekeeping(settings, stores, services)
 app = create_app(settings, services)
 places = Places(settings.threads)
 application = HonestBodies(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +36,8 @@ class Collect:
     for ``grace_seconds``, and the store finds no name of it.
     """
 
+    blobs_at_once = BLOBS_AT_ONCE
+
     def __init__(
         self, *, blobs: BlobStore, index: Index, let_go: LetGo, grace_seconds: int
     ) -> None:
@@ -51,8 +53,9 @@ class Collect:
         dry_run: bool = False,
         after: Digest | None = None,
         may_go_on: Callable[[], bool] = lambda: True,
+        on_freed: Callable[[Digest, int], None] = lambda blob, size: None,
     ) -> CollectTally:
-        """Free what can be freed; asks ``may_go_on`` before each batch.
+        """Free what can be freed; asks ``may_go_on`` before each batch, tells ``on_freed`` of each.
 
         What it did not come to, a call with ``after`` its tally's ``last`` goes on with. Raises
         `IndexNotReady` before anything that the index cannot tell.
@@ -63,20 +66,22 @@ class Collect:
         while some := list(itertools.islice(every, BLOBS_AT_ONCE)):
             if not may_go_on():
                 return tally
-            self._collect(some, tally, idle_since=idle_since, dry_run=dry_run)
+            for blob, size in self._freed(some, idle_since=idle_since, dry_run=dry_run):
+                tally.blobs += 1
+                tally.bytes_freed += size
+                on_freed(blob, size)
+            tally.looked_at += len(some)
             tally.last = some[-1]
         tally.last = None
         return tally
 
-    def _collect(
-        self, some: Sequence[Digest], tally: CollectTally, *, idle_since: float, dry_run: bool
-    ) -> None:
+    def _freed(
+        self, some: Sequence[Digest], *, idle_since: float, dry_run: bool
+    ) -> Iterator[tuple[Digest, int]]:
         if not self._index.is_complete():
             raise IndexNotReady("The index is being rebuilt; what is not named is not known yet.")
         for blob in self._index.unnamed(some):
             freed = self._let_go.free(blob, idle_since=idle_since, dry_run=dry_run)
             # 0 is for one that another process freed in the meantime.
             if freed:
-                tally.blobs += 1
-                tally.bytes_freed += freed
-        tally.looked_at += len(some)
+                yield blob, freed

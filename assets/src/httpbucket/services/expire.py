@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import EMPTY
@@ -38,6 +38,10 @@ class Expired:
     name: str
     reason: Reason
     unique_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        return asdict(self) | {"upload": str(self.upload)}
 
 
 @dataclass

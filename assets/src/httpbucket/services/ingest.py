@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
@@ -50,7 +51,8 @@ class Terms:
     ``headers``, by name in lower case, are what templates are filled with and the record keeps.
     ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
     with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
-    whether the client has stopped waiting.
+    whether the client has stopped waiting. ``received`` is when they came, None for now; how long
+    they are kept counts from now all the same.
     """
 
     wish: UnpackWish = UnpackWish.AUTO
@@ -58,6 +60,7 @@ class Terms:
     days: int | None = None
     is_gone: Callable[[], bool] = lambda: False
     idempotency_key: str | None = None
+    received: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,12 @@ class Ingest:
         """As `Publish.parse_days`."""
         return self._publish.parse_days(text)
 
-    def begin(self) -> Act:
-        """A new act of a client, to receive its files with."""
+    def begin(self, *, is_limited: bool = True) -> Act:
+        """A new act of a client, to receive its files with; of an operator it has no limit."""
         return Act(
             self._staging,
             self._digests,
-            limit=self._max_content_length,
+            limit=self._max_content_length if is_limited else None,
             crew=self._crew,
             blobs=self._blobs,
         )
@@ -240,6 +243,7 @@ class Ingest:
             log=(*steps, *unpacked.log),
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
+            received=terms.received,
         )
         return self._publish.publish(draft, terms.headers, days=terms.days)
 

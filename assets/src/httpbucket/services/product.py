@@ -20,9 +20,12 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
+from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
+from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
+from httpbucket.services.why import Why
 
 
 @dataclass(frozen=True)
@@ -48,5 +51,9 @@ class Services:
     stats: Stats
     reindex: Reindex
     scrub: Scrub
+    scrub_by_hand: ScrubPass
+    scrub_by_duty: ScrubPass
+    why: Why
+    take_over: TakeOver
     relink: Relink
     index_gap: threading.Event

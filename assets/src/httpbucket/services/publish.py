@@ -31,6 +31,7 @@ class Draft:
     log: tuple[str, ...] = ()
     folder: str = ""
     idempotency_key: str | None = None
+    received: datetime | None = None
 
 
 class Publish:
@@ -88,9 +89,10 @@ class Publish:
 
     def _record(self, draft: Draft, headers: Mapping[str, str], days: int | None) -> Record:
         now = self._now()
+        received = draft.received or now
         return Record(
-            UploadId.new(now, self._random_bits()),
-            now,
+            UploadId.new(received, self._random_bits()),
+            received,
             draft.uploaded,
             decompressed=draft.decompressed,
             tree=draft.tree,

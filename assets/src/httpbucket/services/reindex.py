@@ -74,11 +74,17 @@ class Reindex:
         self._index = index
         self._now = now
 
-    def catch_up(self, *, may_go_on: Callable[[], bool] = lambda: True) -> bool:
+    def catch_up(
+        self,
+        *,
+        may_go_on: Callable[[], bool] = lambda: True,
+        on_upload: Callable[[UploadId], None] = lambda upload: None,
+    ) -> bool:
         """Take in every record that the index lacks, from the day on up to which it agrees.
 
-        Asks ``may_go_on`` before each record and stops when it says no. Returns whether the index
-        is complete now; when it is not, another call goes on.
+        Asks ``may_go_on`` before each record and stops when it says no; tells ``on_upload`` of
+        each that was taken in. Returns whether the index is complete now; when it is not, another
+        call goes on.
         """
         agreed_day = f"{self._now() - CLOCK_ALLOWANCE:%Y/%m/%d}"
         missing = self._missing(self._records.ids(since_day=self._index.agreed_day()))
@@ -86,6 +92,7 @@ class Reindex:
             if not may_go_on():
                 return False
             self._take_in(upload)
+            on_upload(upload)
         self._index.mark_complete(agreed_day=agreed_day)
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import UploadId
@@ -26,6 +27,22 @@ class RelinkedAll:
     lost: int = 0
     lost_paths: list[str] = field(default_factory=list)
     unreadable: list[UploadId] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every upload could be read, and every name filled."""
+        return not (self.lost or self.unreadable)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        return {
+            "uploads": self.uploads,
+            "names": self.names,
+            "blobs": self.blobs,
+            "lost": self.lost,
+            "lost_paths": self.lost_paths,
+            "unreadable": [str(upload) for upload in self.unreadable],
+        }
 
 
 class Relink:

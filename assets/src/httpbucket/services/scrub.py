@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from httpbucket.content.hashing import ContentHasher
 from httpbucket.domain.blob import Descriptor
@@ -12,7 +13,7 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, IndexNotReady, UploadNotFound
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import UploadId
-from httpbucket.storage.base import BlobStore, Index, Records, Repair
+from httpbucket.storage.base import BlobStore, Index, Records, Repair, Survey
 
 _READ = 1024 * 1024
 
@@ -41,15 +42,41 @@ class Rotten:
 class Scrubbed:
     """What a scrub saw. ``is_whole`` is False when it was stopped before the end.
 
-    ``misdescribed`` are blobs that are whole, but of which a record states another digest.
+    ``misdescribed`` are blobs that are whole, but of which a record states another digest; ``lost``
+    were rotten before, and no bytes have come since that would heal them; ``strangers`` are paths
+    among the blobs that have no blob's name; ``described`` counts blobs that got digests which
+    were not recorded when they came. ``last`` is the blob up to which it came.
     """
 
     blobs: int = 0
     size: int = 0
     rotten: list[Rotten] = field(default_factory=list)
+    lost: list[Rotten] = field(default_factory=list)
     misdescribed: list[Digest] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     healed: list[Digest] = field(default_factory=list)
+    described: int = 0
     is_whole: bool = True
+    last: Digest | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every content that was read, or is named, is there and right."""
+        return not (self.rotten or self.lost or self.misdescribed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        return {
+            "blobs": self.blobs,
+            "size": self.size,
+            "complete": self.is_whole,
+            "rotten": [one.to_json() for one in self.rotten],
+            "lost": [one.to_json() for one in self.lost],
+            "misdescribed": [str(blob) for blob in self.misdescribed],
+            "strangers": self.strangers,
+            "healed": [str(blob) for blob in self.healed],
+            "described": self.described,
+        }
 
 
 class Scrub:
@@ -67,6 +94,7 @@ class Scrub:
         records: Records,
         index: Index,
         repair: Repair,
+        survey: Survey,
         digests: Sequence[str],
         pace: Callable[[int], None] = lambda size: None,
     ) -> None:
@@ -74,25 +102,37 @@ class Scrub:
         self._records = records
         self._index = index
         self._repair = repair
+        self._survey = survey
         self._digests = digests
         self._pace = pace
 
     def run(
         self,
         *,
-        may_go_on: Callable[[], bool] = lambda: True,
-        on_blob: Callable[[int], None] = lambda size: None,
+        after: Digest | None = None,
+        may_go_on: Callable[[Digest], bool] = lambda blob: True,
+        on_blob: Callable[[Digest, int], None] = lambda blob, size: None,
     ) -> Scrubbed:
-        """Read every blob; ``on_blob`` is told each one's size when it was read."""
-        seen = Scrubbed()
+        """Read every blob that follows ``after``, in order.
+
+        ``may_go_on`` is asked before each, and ``on_blob`` is told its size when it was read.
+        """
+        seen = Scrubbed(last=after)
         self._heal(seen)
-        for digest in self._blobs.digests():
-            if not may_go_on():
+        if after is None:
+            seen.strangers += self._survey.strangers()
+        for digest in self._blobs.digests(after=after):
+            if not may_go_on(digest):
                 seen.is_whole = False
                 break
             with suppress(BlobNotFound):
-                on_blob(self._check(digest, seen))
+                on_blob(digest, self._check(digest, seen))
+            seen.last = digest
         return seen
+
+    def next_after(self, blob: Digest | None) -> Digest | None:
+        """The blob that is read next when this one was the last; None at the end."""
+        return next(self._blobs.digests(after=blob), None)
 
     def _check(self, digest: Digest, seen: Scrubbed) -> int:
         described = self._described(digest)
@@ -108,11 +148,19 @@ class Scrub:
             self._release_if_healed(digest, seen)
         elif described and not described.digests.items() <= actual.items():
             seen.misdescribed.append(digest)
+        elif described and not described.digests.keys() >= {*self._digests}:
+            self._add_digests(replace(described, digests=actual), seen)
         return hasher.size
 
+    def _add_digests(self, blob: Descriptor, seen: Scrubbed) -> None:
+        """For a store whose ``DIGESTS`` have changed since the blob came."""
+        with suppress(IndexNotReady):
+            self._index.add_digests(blob)
+            seen.described += 1
+
     def _read(self, digest: Digest, described: Descriptor | None) -> ContentHasher:
-        algorithms = described.digests if described else self._digests
-        hasher = ContentHasher(algorithms)
+        known = described.digests if described else ()
+        hasher = ContentHasher(tuple(dict.fromkeys((*known, *self._digests))))
         with self._blobs.open(digest) as reader:
             while piece := reader.read(_READ):
                 hasher.update(piece)
@@ -130,6 +178,8 @@ class Scrub:
             if self._blobs.size(digest) is not None:
                 self._relink_uploads_of(digest)
                 self._release_if_healed(digest, seen)
+            elif uploads := self._uploads_of(digest):
+                seen.lost.append(Rotten(digest, 0, uploads))
 
     def _relink_uploads_of(self, digest: Digest) -> None:
         with suppress(IndexNotReady):

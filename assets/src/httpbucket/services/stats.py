@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from httpbucket.domain.errors import IndexNotReady
 from httpbucket.storage.base import Capacity, Index, Space, Totals
 
 
@@ -23,6 +26,15 @@ class Holdings:
         """Bytes that were not kept again, because equal content is kept once."""
         return max(0, self.totals.upload_size - self.totals.blob_size)
 
+    def to_json(self) -> dict[str, Any]:
+        """As ``GET /stats`` and the command line show it."""
+        return {
+            **asdict(self.totals),
+            "saved_size": self.saved_size,
+            "complete": self.is_complete,
+            "space": asdict(self.space) if self.space else None,
+        }
+
 
 class Stats:
     """Asks the index and the place where things are kept."""
@@ -30,6 +42,12 @@ class Stats:
     def __init__(self, *, index: Index, capacity: Capacity) -> None:
         self._index = index
         self._capacity = capacity
+
+    def expected(self) -> Totals:
+        """About how much there is; nothing while nobody knows."""
+        with suppress(IndexNotReady):
+            return self._index.totals()
+        return Totals(uploads=0, upload_size=0, blobs=0, blob_size=0)
 
     def holdings(self) -> Holdings:
         """What is kept now. Raises `IndexNotReady` and `StorageUnavailable`."""

@@ -426,6 +426,83 @@ class Relinked:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a blob is kept: in how many files, and how many names lead to them beside their own.
+
+    ``size`` is the content's bytes; ``holders`` are uploads on their way in that pinned it.
+    """
+
+    size: int
+    files: int
+    names: int
+    holders: int
+
+
+@dataclass(frozen=True, slots=True)
+class OldFile:
+    """A content in a store of the original, and the name that it has there.
+
+    ``path`` is where it is named and ``source`` where its bytes are, relative to the store; None
+    where the name leads nowhere. ``directory`` is the replica's (``USER/bob``), empty for a blob
+    itself. ``filename`` lacks the suffix where the original dropped it (``is_stem``). ``digest`` is
+    what its bytes should have. ``is_member`` says that it is a file of a tree as well.
+    """
+
+    path: str
+    source: str | None
+    filename: str
+    is_stem: bool
+    directory: str
+    received: datetime
+    digest: Digest | None
+    is_member: bool = False
+
+
+class OldStore(Protocol):
+    """A store of the original program, which is only read."""
+
+    def names(self) -> Iterator[OldFile]:
+        """What has a replica's name, the oldest first."""
+        ...
+
+    def blobs(self) -> Iterator[OldFile]:
+        """Every blob; those that are archive files with a tree come first."""
+        ...
+
+    def strangers(self) -> Iterator[str]:
+        """Paths of what is neither."""
+        ...
+
+    def open(self, source: str) -> BinaryIO:
+        """A reader. The caller closes it. Raises `NotTakenOver`."""
+        ...
+
+
+class Survey(Protocol):
+    """What lies in the place of blobs, whatever records and the index say of it."""
+
+    def standing(self, blob: Digest) -> Standing | None:
+        """How the blob is kept; None when it is not."""
+        ...
+
+    def strangers(self) -> Iterator[str]:
+        """Paths, relative to the store, of what lies among the blobs and has no blob's name."""
+        ...
+
+
+class Notes(Protocol):
+    """Short texts that outlive the process. Losing one costs work that is done again, no more."""
+
+    def read(self, name: str) -> str:
+        """The text that was written last under this name; empty where there is none."""
+        ...
+
+    def write(self, name: str, text: str) -> None:
+        """Keep the text in place of the earlier one, in one step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ShelfEntry:
     """What a public directory holds under one name.
 
@@ -631,6 +708,10 @@ class Index(Protocol):
         """Forget the leases of these blobs, because somebody wants them gone."""
         ...
 
+    def lease_until(self, blob: Digest) -> datetime | None:
+        """Until when a lease keeps the blob, or kept it; None where there is no lease."""
+        ...
+
     def forget_leases(self, *, before: datetime) -> int:
         """Forget the leases that ended before then; how many those were."""
         ...
@@ -669,6 +750,14 @@ class Index(Protocol):
 
     def totals(self) -> Totals:
         """How much the index knows of. Takes no longer for many uploads than for one."""
+        ...
+
+    def add_digests(self, blob: Descriptor) -> None:
+        """Have a known blob found by these digests as well. Of one that is not known: nothing."""
+        ...
+
+    def forget_all(self) -> None:
+        """In one step, know of no upload any more and be incomplete. Leases stay."""
         ...
 
     def is_complete(self) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -455,6 +455,9 @@ class MemoryIndex:
         for blob in blobs:
             self._leases.pop(blob, None)
 
+    def lease_until(self, blob: Digest) -> datetime | None:
+        return self._leases.get(blob)
+
     def forget_leases(self, *, before: datetime) -> int:
         ended = [blob for blob, until in self._leases.items() if until < before]
         self.end_leases(ended)
@@ -503,6 +506,18 @@ class MemoryIndex:
             blobs=len(self._known),
             blob_size=sum(known.blob.size for known in self._known.values()),
         )
+
+    def add_digests(self, blob: Descriptor) -> None:
+        if known := self._known.get(blob.sha256):
+            more = replace(blob, digests={**known.blob.digests, **blob.digests})
+            self._known[blob.sha256] = KnownBlob(more, known.filename)
+            for digest in more.all_digests():
+                self._aliases[digest].add(blob.sha256)
+
+    def forget_all(self) -> None:
+        self._taken_in.clear()
+        self._forget_all()
+        self._complete, self._agreed_day = False, ""
 
     def is_complete(self) -> bool:
         return self._complete

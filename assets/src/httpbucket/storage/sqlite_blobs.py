@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.domain.search import as_text
-from httpbucket.storage.sqlite_digests import packed
+from httpbucket.storage.sqlite_digests import packed, unpacked
+from httpbucket.storage.sqlite_many import rows_of_many
 
 #: How many members are held at a time: a KiB each.
 _PORTION = 4096
 
-# Looked at for every blob of a tree: what is known already is not written again.
-_ADD_BLOB = """
-INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET
-algorithms = excluded.algorithms, digests = excluded.digests WHERE algorithms != excluded.algorithms
-"""
-
+_Digests = set[tuple[str, bytes]]
 _BlobRow = tuple[bytes, int, int, str, str, str, bytes]
 
 
@@ -28,16 +25,30 @@ def add_blobs(connection: sqlite3.Connection, named: Iterable[tuple[str, Descrip
 
     SQLite takes half the time for rows that come in the order of the table's key.
     """
-    rows: dict[bytes, _BlobRow] = {}
-    aliases: list[tuple[bytes, str, bytes]] = []
+    first: dict[bytes, tuple[str, Descriptor]] = {}
+    digests: dict[bytes, _Digests] = defaultdict(set)
     for name, blob in named:
         identity = bytes.fromhex(blob.digests["sha256"])
-        if identity not in rows:
-            others = _others(blob)
-            rows[identity] = _row(identity, name, blob, others)
-            aliases += [(value, algorithm, identity) for algorithm, value in others]
-    connection.executemany(_ADD_BLOB, sorted(rows.values()))
+        first.setdefault(identity, (name, blob))
+        digests[identity].update(_others(blob))
+    _add_digests_to_known(connection, digests)
+    rows = [_row(identity, *first[identity], sorted(digests[identity])) for identity in first]
+    connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(rows))
+    aliases = [(value, name, blob) for blob, each in digests.items() for name, value in each]
     connection.executemany("INSERT OR IGNORE INTO alias VALUES (?, ?, ?)", sorted(aliases))
+
+
+def _add_digests_to_known(
+    connection: sqlite3.Connection, digests: Mapping[bytes, _Digests]
+) -> None:
+    """None is ever dropped, or its alias would outlive the blob."""
+    question = "SELECT sha256, algorithms, digests FROM blob WHERE sha256 IN ({})"
+    for identity, algorithms, values in rows_of_many(connection, question, digests.keys()):
+        known = {(one.algorithm, one.value) for one in unpacked(algorithms, values)}
+        if not known.issuperset(digests[identity]):
+            columns = packed(sorted(known | digests[identity]))
+            change = "UPDATE blob SET algorithms = ?, digests = ? WHERE sha256 = ?"
+            connection.execute(change, (*columns, identity))
 
 
 def add_members(
@@ -54,10 +65,10 @@ def add_members(
         )
 
 
-def _others(blob: Descriptor) -> list[tuple[str, bytes]]:
-    """The blob's digests beside SHA-256, raw, in order of algorithm."""
-    names = sorted(name for name in blob.digests if name != "sha256")
-    return [(name, bytes.fromhex(blob.digests[name])) for name in names]
+def _others(blob: Descriptor) -> _Digests:
+    """The blob's digests beside SHA-256, raw."""
+    every = blob.digests.items()
+    return {(name, bytes.fromhex(text)) for name, text in every if name != "sha256"}
 
 
 def _row(

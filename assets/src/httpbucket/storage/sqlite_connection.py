@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from httpbucket.domain.errors import IndexNotReady
-from httpbucket.storage.sqlite_schema import SCHEMA, SCHEMA_VERSION
+from httpbucket.storage.sqlite_schema import ANEW, SCHEMA, SCHEMA_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +142,16 @@ class Database:
             try:
                 yield connection
                 connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+
+    def make_anew(self) -> None:
+        """Empty all tables but those of leases and state, in one transaction."""
+        with self._told_as_not_ready():
+            connection = self.connection()
+            try:
+                connection.executescript(ANEW)
             except BaseException:
                 connection.rollback()
                 raise

@@ -125,6 +125,9 @@ class SqliteIndex:
     def end_leases(self, blobs: Collection[Digest]) -> None:
         self._leases.end(blobs)
 
+    def lease_until(self, blob: Digest) -> datetime | None:
+        return self._leases.until(blob)
+
     def forget_leases(self, *, before: datetime) -> int:
         return self._leases.forget(before)
 
@@ -163,6 +166,17 @@ class SqliteIndex:
     def totals(self) -> Totals:
         with self.database.reading() as connection:
             return read_totals(connection)
+
+    def add_digests(self, blob: Descriptor) -> None:
+        with self.database.writing() as connection:
+            known = connection.execute(
+                "SELECT filename FROM blob WHERE sha256 = ?", (blob.sha256.value,)
+            ).fetchone()
+            if known:
+                add_blobs(connection, [(known[0], blob)])
+
+    def forget_all(self) -> None:
+        self.database.make_anew()
 
     def is_complete(self) -> bool:
         return self._state("complete") == "1" and not self.database.has_gap()

@@ -87,6 +87,11 @@ class SqliteLeases:
             rows = [(blob.value,) for blob in blobs]
             connection.executemany("DELETE FROM lease WHERE sha256 = ?", rows)
 
+    def until(self, blob: Digest) -> datetime | None:
+        """Until when a lease keeps the blob."""
+        rows = self._database.rows("SELECT until FROM lease WHERE sha256 = ?", blob.value)
+        return datetime.fromtimestamp(rows[0][0], UTC) if rows else None
+
     def forget(self, before: datetime) -> int:
         """Forget the leases that ended before then; how many those were."""
         with self._database.writing() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from httpbucket.storage.sqlite_totals import TOTALS_SCHEMA
 
 SCHEMA_VERSION = 2
@@ -45,3 +47,20 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+
+#: What records and manifests cannot say, and is kept when everything else is read from them anew.
+_STAYING = ("lease", "state")
+
+#: Empties the index in one step, and leaves it incomplete.
+ANEW = "\n".join(
+    (
+        "BEGIN IMMEDIATE;",
+        *(
+            f"DROP TABLE IF EXISTS {name};"
+            for name in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA)
+            if name not in _STAYING
+        ),
+        "DELETE FROM state WHERE name IN ('complete', 'agreed_day');",
+        SCHEMA.replace("BEGIN IMMEDIATE;", "", 1),
+    )
+)

@@ -14,7 +14,6 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.freed import Freed
 from httpbucket.domain.upload import NamedBlob, Receipt, Record
-from httpbucket.services.stats import Holdings
 from httpbucket.web.checksum_lists import MOST_CHECKSUMS
 
 
@@ -123,27 +122,6 @@ class Presenter:
     def _location(self, path: str) -> str:
         """Relative to the store and the server alike; absolute where ``ARCHIVE_URI`` is set."""
         return self.address(path) or path
-
-
-def holdings_json(holdings: Holdings) -> dict[str, Any]:
-    """What the store holds, as the reference documents it."""
-    totals, space = holdings.totals, holdings.space
-    return {
-        "uploads": totals.uploads,
-        "upload_size": totals.upload_size,
-        "blobs": totals.blobs,
-        "blob_size": totals.blob_size,
-        "saved_size": holdings.saved_size,
-        "complete": holdings.is_complete,
-        "space": {
-            "total": space.total,
-            "free": space.free,
-            "total_names": space.total_names,
-            "free_names": space.free_names,
-        }
-        if space
-        else None,
-    }
 
 
 def repr_digest(blob: Descriptor) -> str:

@@ -8,7 +8,7 @@ from httpbucket.domain.template import named_headers
 from httpbucket.services.search import Search
 from httpbucket.services.stats import Stats
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import Presenter, holdings_json
+from httpbucket.web.presenters import Presenter
 from httpbucket.web.search import find, is_searching, next_query
 
 #: Uploads on a page.
@@ -45,7 +45,7 @@ def blueprint(*, search: Search, stats: Stats, present: Presenter) -> Blueprint:
 
     @routes.get("/stats")
     def holdings() -> Response:
-        answer = jsonify(holdings_json(stats.holdings()))
+        answer = jsonify(stats.holdings().to_json())
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

@@ -17,7 +17,7 @@
         ├── trash/                         what is being freed or deleted
         ├── partial/tus/<id>/              an upload that comes in pieces: its bytes, what was said
         ├── partial/tree/<id>/             a tree of which some files are to come: its list
-        ├── redo/  locks/  quarantine/
+        ├── redo/  locks/  notes/  quarantine/
         ├── secret                         what addresses are signed with
         └── index.sqlite3                  can be deleted; the next start makes it again
 """
@@ -84,6 +84,10 @@ class Layout:
         return self.private / "locks"
 
     @property
+    def notes(self) -> Path:
+        return self.private / "notes"
+
+    @property
     def partial(self) -> Path:
         return self.private / "partial"
 
@@ -114,8 +118,9 @@ class Layout:
 
     @property
     def private_directories(self) -> tuple[Path, ...]:
-        names = ("staging", "trash", "redo", "locks", "partial", "partial/tus", "quarantine")
-        return (self.private, *(self.private / name for name in names))
+        names = ("staging", "trash", "redo", "locks", "notes", "quarantine")
+        partial = (self.partial_uploads.parent, self.partial_uploads)
+        return (self.private, *(self.private / name for name in names), *partial)
 
     def blob(self, digest: Digest) -> Path:
         """The path of the blob with this SHA-256."""

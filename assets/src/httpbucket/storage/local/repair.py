@@ -84,13 +84,12 @@ class LocalRepair:
         return self._names(Record.from_bytes(text))
 
     def _names(self, record: Record) -> Iterator[tuple[str, Descriptor]]:
-        directory = record.id.directory
         if record.tree:
             # First, for the other names of the tree are read from it.
-            yield f"{directory}/{MANIFEST_NAME}", record.tree.manifest
-            yield from self._members(record.tree, f"{directory}/{record.tree.name}")
+            yield f"{record.id.directory}/{MANIFEST_NAME}", record.tree.manifest
+            yield from self._members(record.tree, record.path_of(record.tree.name))
         for named in record.named_blobs():
-            yield f"{directory}/{named.name}", named.blob
+            yield record.path_of(named.name), named.blob
         for replica in record.replicas:
             if named_part := record.named_part(replica.part):
                 yield replica.path, named_part.blob
