@@ -63,6 +63,13 @@ class TestIndex:
         assert index.has_upload(upload_id(1)) is True
         assert index.has_upload(upload_id(2)) is False
 
+    def test_of_many_uploads_those_are_known_that_were_taken_in(self, index: Index) -> None:
+        uploads = [upload_id(number) for number in range(1, 9)]
+        for number in (2, 5):
+            index.add(record_of(ONE, number=number), None)
+        assert set(index.known_uploads(uploads)) == {upload_id(2), upload_id(5)}
+        assert not index.known_uploads([])
+
     def test_two_contents_of_one_md5_are_both_found(self, index: Index) -> None:
         for number, blob in enumerate(COLLIDING):
             index.add(record_of(blob, number=number), None)
@@ -93,6 +100,16 @@ class TestIndex:
         index.add(record_of(descriptor(b"one", algorithms=["sha512"]), number=1), None)
         for digest in ONE.all_digests():
             assert index.find(digest) == (ONE.sha256,)
+
+    def test_every_member_of_a_large_tree_is_found(self, index: Index) -> None:
+        members = [descriptor(b"%d" % number) for number in range(5000)]
+        entries = [ManifestEntry(f"{blob.sha256.hex}.txt", blob) for blob in members]
+        tree, text = tree_of(b"archive", [*entries, ManifestEntry("once more.txt", members[0])])
+        record = replace(record_of(ONE), tree=tree)
+        index.add(record, Manifest(*read_manifest(text.splitlines())))
+        values = {bytes.fromhex(blob.digests["md5"]): blob.sha256.value for blob in members}
+        assert dict(index.find_many("md5", list(values))) == values
+        assert index.describe(members[0].sha256) == KnownBlob(members[0], entries[0].path)
 
     def test_a_manifest_that_breaks_off_changes_nothing(self, index: Index) -> None:
         tree, _ = tree_of(b"one", [])

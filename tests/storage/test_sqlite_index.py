@@ -174,6 +174,19 @@ class TestFilesThatAreNoIndex:
         assert_works(index)
         assert not path.with_name("index.sqlite3.unusable").exists()
 
+    def test_a_large_index_is_not_looked_through_at_start(
+        self, index: SqliteIndex, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_many(index, 0, 300)
+        index.close()
+        damage(path)
+        monkeypatch.setattr(sqlite_connection, "MOST_CHECKED_BYTES", 4096)
+        index.prepare()
+        assert not path.with_name("index.sqlite3.unusable").exists()
+        monkeypatch.undo()
+        index.prepare()
+        assert path.with_name("index.sqlite3.unusable").exists()
+
     def test_another_schema_is_moved_aside(self, index: SqliteIndex, path: Path) -> None:
         add_many(index, 0, 3)
         with closing(sqlite3.connect(path)) as connection:

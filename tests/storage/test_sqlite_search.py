@@ -12,7 +12,7 @@ import pytest
 from httpbucket.domain.search import UploadFilter
 from httpbucket.storage import sqlite_search
 from httpbucket.storage.sqlite_index import SqliteIndex
-from httpbucket.storage.sqlite_search import candidates
+from httpbucket.storage.sqlite_search import Candidates
 from tests.examples import NOW, descriptor, record_of, upload_id
 
 ONE = descriptor(b"one")
@@ -43,17 +43,19 @@ def test_uploads_are_read_in_the_order_of_the_answer(
     index: SqliteIndex, wanted: UploadFilter
 ) -> None:
     plan = plan_of(index, wanted)
-    assert all(step.startswith(("SEARCH", "CORRELATED")) for step in plan), plan
+    # The outer question reads the inner one, which is no table, row by row.
+    steps = [step for step in plan if not step.startswith(("CO-ROUTINE", "SCAN (subquery"))]
+    assert all(step.startswith(("SEARCH", "CORRELATED")) for step in steps), plan
 
 
 def test_a_content_is_looked_up_in_its_tables(index: SqliteIndex) -> None:
     plan = plan_of(index, UploadFilter(contents=(ONE.sha256,), headers={"topic": "demo"}))
-    scanned = {step for step in plan if step.startswith("SCAN")}
+    scanned = {step for step in plan if step.startswith("SCAN") and "(subquery" not in step}
     assert scanned <= {"SCAN found"}
 
 
 def plan_of(index: SqliteIndex, wanted: UploadFilter) -> list[str]:
-    question, values = candidates(wanted, before="")
+    question, values = Candidates.of(wanted, before="").question(wanted.name, 10)
     connection: sqlite3.Connection = index.database.connection()
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}", values)]
 

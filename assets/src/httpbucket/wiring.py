@@ -257,6 +257,7 @@ class _Assembly:
     random_bits: Callable[[], int]
     media_type_of: Callable[[bytes], str]
     index_gap: threading.Event = field(default_factory=threading.Event)
+    crew: Crew = field(default_factory=Crew)
 
     @cached_property
     def publish(self) -> Publish:
@@ -312,6 +313,7 @@ class _Assembly:
             limits=self.unpack_limits,
             stay_packed=settings.unpack_not,
             concurrency=settings.unpack_concurrency,
+            crew=self.crew,
         )
 
     @cached_property
@@ -329,7 +331,7 @@ class _Assembly:
             media_type_of=self.media_type_of,
             digests=settings.digests,
             max_content_length=settings.max_content_length,
-            crew=Crew(),
+            crew=self.crew,
         )
 
     @cached_property

@@ -22,6 +22,9 @@ from httpbucket.domain.upload import Finding
 MANIFEST_FORMAT = 1
 MANIFEST_MEDIA_TYPE = "application/jsonl"
 
+# Kept, because json.dumps would make one for every line.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestHeader:
@@ -116,7 +119,7 @@ def read_manifest(lines: Iterable[bytes]) -> tuple[ManifestHeader, Iterator[Mani
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
     return text.encode(errors="backslashreplace") + b"\n"
 

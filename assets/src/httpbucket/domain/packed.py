@@ -22,8 +22,12 @@ class Packing:
 
     def pack(self, digests: Mapping[str, str], size: int, crc32: int) -> bytes:
         """What is known of a content, as bytes."""
-        raw = b"".join(bytes.fromhex(digests[algorithm]) for algorithm in self.algorithms)
-        return _SIZES.pack(size, crc32) + raw
+        raw = (bytes.fromhex(digests[algorithm]) for algorithm in self.algorithms)
+        return self.pack_raw(raw, size, crc32)
+
+    def pack_raw(self, digests: Iterable[bytes], size: int, crc32: int) -> bytes:
+        """As `pack`; the digests come raw, in the order of ``algorithms``."""
+        return _SIZES.pack(size, crc32) + b"".join(digests)
 
     def unpack(self, packed: bytes, media_type: str) -> Descriptor:
         """The descriptor that was packed."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from httpbucket.content.archive import UNPACKER_VERSION, read_archive
 from httpbucket.content.findings import Findings
-from httpbucket.content.hashing import ContentHasher, Hasher
+from httpbucket.content.hashing import digests_of
 from httpbucket.content.kind import ArchiveKind
 from httpbucket.content.limits import Budget
 from httpbucket.content.media_type import media_type_of_name
@@ -62,6 +63,7 @@ class TreeBuilder:
         self._check = check
         # A plan may hold 100,000 members.
         self._packing = Packing(digests)
+        self._identity = self._packing.algorithms.index("sha256")
         self._batch = blobs.batch()
         self._taken: list[bytes] = []
 
@@ -111,11 +113,9 @@ class TreeBuilder:
         first = next(pieces, b"")
         second = next(pieces, None)
         if second is None:
-            hasher = ContentHasher(self._packing.algorithms)
-            hasher.update(first)
-            packed = self._packed(hasher)
-            self._batch.add_bytes(first, _identity(hasher))
-            return packed
+            raw = digests_of(first, self._packing.algorithms)
+            self._batch.add_bytes(first, sha256(raw[self._identity].hex()))
+            return self._packing.pack_raw(raw, len(first), zlib.crc32(first))
         return self._take_large(itertools.chain((first, second), pieces))
 
     def _take_large(self, pieces: Iterable[bytes]) -> bytes:
@@ -123,11 +123,10 @@ class TreeBuilder:
         for piece in pieces:
             self._check()
             incoming.write(piece)
-        self._batch.add_staged(incoming.staged, _identity(incoming.hasher))
-        return self._packed(incoming.hasher)
-
-    def _packed(self, hasher: Hasher) -> bytes:
-        return self._packing.pack(hasher.digests(), hasher.size, hasher.crc32)
+        hasher = incoming.hasher
+        digests = hasher.digests()
+        self._batch.add_staged(incoming.staged, sha256(digests["sha256"]))
+        return self._packing.pack(digests, hasher.size, hasher.crc32)
 
     def _written(self, header: ManifestHeader, planned: Sequence[_PlannedEntry]) -> BuiltTree:
         manifest_file = self._act.new_file()
@@ -160,10 +159,6 @@ def write_manifest(
     """Write a manifest, whose entries come in order of path."""
     for piece in _joined(manifest_lines(header, entries)):
         target.write(piece)
-
-
-def _identity(hasher: Hasher) -> Digest:
-    return sha256(hasher.digests()["sha256"])
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

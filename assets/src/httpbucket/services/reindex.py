@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
 from httpbucket.domain.upload import Record, UploadId
@@ -14,6 +15,9 @@ logger = logging.getLogger(__name__)
 
 #: So far a clock may have been set back while uploads came, without a record being overlooked.
 CLOCK_ALLOWANCE = timedelta(days=2)
+
+# Asked for one by one, the uploads of busy days would hold up every start.
+_PORTION = 1000
 
 
 def add_to_index(record: Record, *, records: Records, trees: TreeStore, index: Index) -> None:
@@ -92,8 +96,11 @@ class Reindex:
         self._index.mark_complete(agreed_day=agreed_day)
         return True
 
-    def _missing(self, uploads: Iterable[UploadId]) -> Iterable[UploadId]:
-        return (upload for upload in uploads if not self._index.has_upload(upload))
+    def _missing(self, uploads: Iterable[UploadId]) -> Iterator[UploadId]:
+        waiting = iter(uploads)
+        while portion := list(islice(waiting, _PORTION)):
+            known = self._index.known_uploads(portion)
+            yield from (upload for upload in portion if upload not in known)
 
     def _take_in(self, upload: UploadId) -> None:
         try:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from httpbucket.content.crew import Crew
 from httpbucket.content.decompress import decompress
 from httpbucket.content.findings import Findings
 from httpbucket.content.kind import ArchiveKind, Compression, recognise
@@ -80,7 +81,8 @@ class Unpack:
     """Decompresses files and reads archive files, or finds that this was done before.
 
     What cannot be unpacked is a finding, not an error, unless the client requires it. At most
-    ``concurrency`` files are worked on at a time; others wait.
+    ``concurrency`` files are worked on at a time; others wait. With a ``crew`` what comes out of a
+    large file is hashed beside being decompressed.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Unpack:
         limits: UnpackLimits,
         stay_packed: Sequence[str],
         concurrency: int,
+        crew: Crew | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
@@ -104,6 +107,7 @@ class Unpack:
         self._digests = digests
         self._limits = limits
         self._stay_packed = stay_packed
+        self._crew = crew
         self._places = threading.BoundedSemaphore(concurrency)
 
     @contextmanager
@@ -124,7 +128,7 @@ class Unpack:
         """
         task = _Task(
             filename=uploaded.name,
-            act=Act(self._staging, self._digests),
+            act=Act(self._staging, self._digests, crew=self._crew),
             holds=ExitStack(),
             check=lambda: check_client(is_gone),
             budget=Budget(self._limits, source_size=uploaded.blob.size),

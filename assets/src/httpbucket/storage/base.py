@@ -670,6 +670,10 @@ class Index(Protocol):
         """Whether the upload was taken in."""
         ...
 
+    def known_uploads(self, uploads: Collection[UploadId]) -> Collection[UploadId]:
+        """Those of the uploads that were taken in; for a thousand or so at a time."""
+        ...
+
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         """The SHA-256 of every blob that has this digest and that some upload names."""
         ...

@@ -415,6 +415,9 @@ class MemoryIndex:
     def has_upload(self, upload: UploadId) -> bool:
         return upload in self._uploads
 
+    def known_uploads(self, uploads: Collection[UploadId]) -> frozenset[UploadId]:
+        return frozenset(upload for upload in uploads if upload in self._uploads)
+
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
 

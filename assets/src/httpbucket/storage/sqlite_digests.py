@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from httpbucket.domain.digest import Digest, digest_size
 
 
-def packed(digests: Sequence[Digest]) -> tuple[str, bytes]:
-    """The two columns."""
-    algorithms = ",".join(digest.algorithm for digest in digests)
-    return algorithms, b"".join(digest.value for digest in digests)
+def packed(digests: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """The two columns of these algorithms and raw values."""
+    return ",".join(name for name, _ in digests), b"".join(value for _, value in digests)
 
 
 def unpacked(algorithms: str, values: bytes) -> Iterator[Digest]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
-from httpbucket.domain.upload import NamedBlob, Record, UploadId
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
+from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
-from httpbucket.storage.sqlite_digests import packed, unpacked
+from httpbucket.storage.sqlite_digests import unpacked
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
-from httpbucket.storage.sqlite_search import candidates, chosen
+from httpbucket.storage.sqlite_search import find_uploads
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
 
 
@@ -44,8 +44,9 @@ class SqliteIndex:
 
     def _add(self, record: Record, manifest: Manifest | None) -> None:
         with self.database.writing() as connection:
-            for named in record.named_blobs():
-                _add_blob(connection, named)
+            named_blobs = record.named_blobs()
+            add_blobs(connection, ((named.name, named.blob) for named in named_blobs))
+            for named in named_blobs:
                 _name(connection, named.blob, record.id)
             if record.tree:
                 if manifest:
@@ -91,6 +92,12 @@ class SqliteIndex:
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
+
+    def known_uploads(self, uploads: Collection[UploadId]) -> frozenset[UploadId]:
+        question = "SELECT id FROM upload WHERE id IN ({})"
+        with self.database.reading() as connection:
+            rows = rows_of_many(connection, question, [str(upload) for upload in uploads])
+        return frozenset(UploadId(upload) for (upload,) in rows)
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         if digest.algorithm == "sha256":
@@ -153,12 +160,8 @@ class SqliteIndex:
         return UploadId(rows[0][0]) if rows else None
 
     def find_uploads(self, wanted: UploadFilter, *, before: str = "", limit: int) -> FoundUploads:
-        question, values = candidates(wanted, before=before)
-        with self.database.reading() as connection:
-            rows = connection.execute(question, values)
-            # Closed, or a read that was not finished would keep the log from being trimmed.
-            with closing(rows):
-                return chosen(rows, limit)
+        with self.database.one_moment() as connection:
+            return find_uploads(connection, wanted, before=before, limit=limit)
 
     def totals(self) -> Totals:
         with self.database.reading() as connection:
@@ -170,7 +173,7 @@ class SqliteIndex:
                 "SELECT filename FROM blob WHERE sha256 = ?", (blob.sha256.value,)
             ).fetchone()
             if known:
-                _add_blob(connection, NamedBlob(known[0], blob))
+                add_blobs(connection, [(known[0], blob)])
 
     def forget_all(self) -> None:
         self.database.make_anew()
@@ -200,44 +203,6 @@ class SqliteIndex:
             connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
 
-def _add_blob(connection: sqlite3.Connection, named: NamedBlob) -> None:
-    blob, identity = named.blob, named.blob.sha256.value
-    aliases = [digest for digest in sorted(blob.all_digests()) if digest.algorithm != "sha256"]
-    inserted = connection.execute(
-        "INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            identity,
-            blob.size,
-            blob.crc32,
-            blob.media_type,
-            # A name may hold what was never Unicode; SQLite's text may not.
-            as_text(named.name),
-            *packed(aliases),
-        ),
-    )
-    if not inserted.rowcount:
-        _add_digests_that_are_new(connection, identity, aliases)
-    connection.executemany(
-        "INSERT OR IGNORE INTO alias VALUES (?, ?, ?)",
-        [(digest.value, digest.algorithm, identity) for digest in aliases],
-    )
-
-
-def _add_digests_that_are_new(
-    connection: sqlite3.Connection, identity: bytes, aliases: list[Digest]
-) -> None:
-    """None is ever dropped, or its alias would outlive the blob."""
-    question = "SELECT algorithms, digests FROM blob WHERE sha256 = ?"
-    algorithms, digests = connection.execute(question, (identity,)).fetchone()
-    known = set(unpacked(algorithms, digests))
-    if known.issuperset(aliases):
-        return
-    every = sorted(known.union(aliases))
-    connection.execute(
-        "UPDATE blob SET algorithms = ?, digests = ? WHERE sha256 = ?", (*packed(every), identity)
-    )
-
-
 _DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
 
 
@@ -252,13 +217,8 @@ def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manife
     """Take in a tree's members, once for each manifest, however many uploads share it."""
     row = (blob.sha256.value,)
     inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?)", row)
-    if not inserted.rowcount:
-        return
-    for entry in manifest.entries:
-        if entry.blob:
-            _add_blob(connection, NamedBlob(entry.path.rpartition("/")[2], entry.blob))
-            names = (entry.blob.sha256.value, blob.sha256.value)
-            connection.execute("INSERT OR IGNORE INTO named_by_manifest VALUES (?, ?)", names)
+    if inserted.rowcount:
+        add_members(connection, *row, manifest.entries)
 
 
 def _name(connection: sqlite3.Connection, blob: Descriptor, upload: UploadId) -> None:
