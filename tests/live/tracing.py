@@ -152,6 +152,8 @@ class WriteOrder:
             source = ""
         if source.startswith("/proc/self/fd/"):
             source = self._open[source.rpartition("/")[2]]
+        if source in self._dirty:
+            self._dirty.add(target)
         if self._is_public(target):
             late = [one for one in (*self._dirty, *self._unsynced) if _is_within(one, source)]
             self.mistakes += [f"{target} is named, and {one} was not synced" for one in late]

@@ -63,9 +63,9 @@ class Lookup:
             )
         return found[0]
 
-    def describe(self, blob: Digest) -> KnownBlob:
-        """What is known of the blob with this SHA-256. Raises as `find`."""
-        (found,) = self.find([blob])
+    def describe(self, *question: Digest) -> KnownBlob:
+        """What is known of the one blob that ``question`` means. Raises as `resolve`."""
+        found = self.resolve(question)
         with suppress(IndexNotReady):
             if known := self._index.describe(found):
                 return known

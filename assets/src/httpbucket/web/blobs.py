@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, url_for
 from werkzeug.exceptions import NotFound
 
+from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, read_question, sha256
 from httpbucket.services.browse import Browse
 from httpbucket.services.lookup import Lookup
@@ -17,23 +18,23 @@ def blueprint(
     """The routes of contents."""
     routes = Blueprint("blobs", __name__)
 
-    def send(blob: Digest) -> Response:
-        known = lookup.describe(blob)
-        content = blob_content(known.blob, known.filename)
-        return sender.send(content, lambda: browse.content(blob))
+    def send(blob: Descriptor, filename: str) -> Response:
+        return sender.send(blob_content(blob, filename), lambda: browse.content(blob.sha256))
 
     @routes.get("/blob/<digest>")
     def by_digest(digest: str) -> Response:
         question = read_question(digest, preferred=checksum_type)
-        blob = lookup.resolve(question)
-        return send(blob) if blob.hex == digest else to_blob(blob)
+        known = lookup.describe(*question)
+        blob = known.blob.sha256
+        return send(known.blob, known.filename) if blob.hex == digest else to_blob(blob)
 
     @routes.get("/blob/<first>/<second>/<digest>")
     def by_path(first: str, second: str, digest: str) -> Response:
         blob = sha256(digest)
         if (first, second) != (digest[:2], digest[2:4]) or blob not in _asked(digest):
             raise NotFound
-        return send(blob)
+        known = lookup.describe(blob)
+        return send(known.blob, known.filename)
 
     return routes
 

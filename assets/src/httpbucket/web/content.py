@@ -23,6 +23,10 @@ REVALIDATE = "no-cache"
 
 _PIECE = 256 * 1024
 
+#: Up to here bytes are read and sent at once: ``sendfile(2)`` takes less work a byte, but waiting
+#: for the connection before it costs more than these are worth.
+SMALL_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -57,9 +61,7 @@ class ContentSender:
         selection = select(content.representation, response)
         self._describe(content, response)
         if selection.stop > selection.start and current_request().method != "HEAD":
-            reader = open_content()
-            response.response = _wrapped(reader, selection, content.representation.size)
-            response.direct_passthrough = True
+            _put(open_content(), selection, content.representation.size, response)
         return response
 
     def _describe(self, content: Content, response: Response) -> None:
@@ -92,9 +94,18 @@ class _Part:
         return piece
 
 
+def _put(reader: BinaryIO, selection: Selection, size: int, response: Response) -> None:
+    reader.seek(selection.start)
+    if _length(selection) > SMALL_BYTES:
+        response.response = _wrapped(reader, selection, size)
+        response.direct_passthrough = True
+        return
+    with reader:
+        response.response = [reader.read(_length(selection))]
+
+
 def _wrapped(reader: BinaryIO, selection: Selection, size: int) -> IO[bytes]:
     """What the server sends on by ``sendfile(2)`` if it can (PEP 3333, wsgi.file_wrapper)."""
-    reader.seek(selection.start)
     part = reader if selection.stop == size else cast(BinaryIO, _Part(reader, _length(selection)))
     return cast(IO[bytes], wrap_file(current_request().environ, part, _PIECE))
 

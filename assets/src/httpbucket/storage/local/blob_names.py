@@ -99,9 +99,8 @@ class BlobNames:
 
     def _make_parents(self, path: Path, *, sync: bool) -> None:
         if sync:
-            self._disk.forget_directory(path.parent)
             mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
-            self._disk.ensure_directory(path.parent, mode, below=blobs)
+            self._disk.make_missing_directory(path.parent, mode, below=blobs)
             return
         with suppress(FileExistsError):
             try:

@@ -175,10 +175,17 @@ class Disk:
             raise
         return descriptor
 
-    def forget_directory(self, path: Path) -> None:
-        """Somebody removed the directory: the next `ensure_directory` makes it and its parents."""
+    def make_missing_directory(self, path: Path, mode: int, *, below: Path) -> None:
+        """As `ensure_directory`, for one that is missing, though it may have been there before."""
         with self._lock:
-            self._lasting -= {str(path), *map(str, path.parents)}
+            self._lasting.discard(str(path))
+        try:
+            self.ensure_directory(path, mode, below=below)
+        except FileNotFoundError:
+            # Somebody removed its parents too.
+            with self._lock:
+                self._lasting.difference_update(map(str, path.parents))
+            self.ensure_directory(path, mode, below=below)
 
     def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         """Give the file one more name, below ``directory`` if its descriptor is given.
@@ -191,14 +198,9 @@ class Disk:
         """Give an unnamed file its first name. Raises FileExistsError.
 
         ``linkat`` follows the magic link only with AT_SYMLINK_FOLLOW, which Python passes on when
-        a directory descriptor is given as well (open(2), O_TMPFILE).
+        a descriptor is given as well (open(2), O_TMPFILE); of an absolute path it is not looked at.
         """
-        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            source = f"/proc/self/fd/{descriptor}"
-            os.link(source, target.name, src_dir_fd=directory, dst_dir_fd=directory)
-        finally:
-            os.close(directory)
+        os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=descriptor)
 
     def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
         """Give a file or directory another name, in one step.

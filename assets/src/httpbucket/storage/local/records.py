@@ -40,7 +40,8 @@ class LocalRecords:
 
     def publish(self, record: Record) -> None:
         with told_as_refusals():
-            aside = self._staging.directory(str(record.id))
+            # Nobody else comes into the staging: it may be public from the start.
+            aside = self._staging.directory(str(record.id), PUBLIC_DIRECTORY_MODE)
             try:
                 self._build(aside, record)
                 self._appear(aside, self._layout.upload(record.id))
@@ -137,7 +138,6 @@ class LocalRecords:
                 self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
             self._name_tree(record.tree, places[-1])
         self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
-        aside.chmod(PUBLIC_DIRECTORY_MODE)
         if record.tree:
             self._disk.sync_everything(aside)
         else:
@@ -160,21 +160,18 @@ class LocalRecords:
             self._linker.name_tree(manifest.entries, directory=below)
 
     def _appear(self, aside: Path, target: Path) -> None:
-        self._ensure_day(target.parent)
+        mode, below = PUBLIC_DIRECTORY_MODE, self._layout.archive
+        self._disk.ensure_directory(target.parent, mode, below=below)
         try:
             self._disk.rename(aside, target)
         except FileNotFoundError:
-            self._disk.forget_directory(target.parent)
-            self._ensure_day(target.parent)
+            self._disk.make_missing_directory(target.parent, mode, below=below)
             self._disk.rename(aside, target)
         try:
             self._disk.sync_directory(target.parent)
         except OSError:
             self._disk.rename(target, aside)
             raise
-
-    def _ensure_day(self, day: Path) -> None:
-        self._disk.ensure_directory(day, PUBLIC_DIRECTORY_MODE, below=self._layout.archive)
 
 
 def _ids_in(day: Path) -> Iterator[UploadId]:

@@ -154,8 +154,7 @@ class LocalRepair:
                     return False
             path = self._layout.blob(blob.sha256)
             # Whoever removed the blobs may have removed their directories.
-            self._disk.forget_directory(path.parent)
-            self._disk.ensure_directory(
+            self._disk.make_missing_directory(
                 path.parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs
             )
             with suppress(FileExistsError):

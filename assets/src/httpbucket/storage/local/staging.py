@@ -147,10 +147,10 @@ class LocalStaging:
             staged.size = own.stat().st_size
             return staged
 
-    def directory(self, name: str) -> Path:
-        """A new, empty, private directory, for the caller to publish or to remove."""
+    def directory(self, name: str, mode: int = PRIVATE_DIRECTORY_MODE) -> Path:
+        """A new, empty directory, for the caller to publish or to remove."""
         path = self._own_directory() / name
-        self._disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
+        self._disk.make_directory(path, mode)
         return path
 
     def unused_path(self) -> Path:
