@@ -34,6 +34,7 @@ class Upkeep:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        """Start, and wait until it can be told to end."""
         environ = self._server.environ
         environ["PYTHONPATH"] = f"{environ['PYTHONPATH']}:{ROOT}"
         with self._log_path.open("a") as log:
@@ -46,6 +47,8 @@ class Upkeep:
                 stderr=log,
                 text=True,
             )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "begun\n", self._log_path.read_text()
 
     def stop(self) -> Counter[str]:
         """End it; how often it did what."""
@@ -132,6 +135,7 @@ def main() -> None:
     settings = Settings.from_environ(os.environ)
     work = _Work(build(settings, open_local(settings)))
     signal.signal(signal.SIGTERM, work.end)
+    print("begun", flush=True)
     work.go_on()
     print(json.dumps(work.done))
 
