@@ -100,7 +100,7 @@ class CrashTest:
                 yield f"{kept.id} is lost"
         yield from (f"{one} is back" for one in self.ledger.deleted & store.records.keys())
         unknown = store.records.keys() - self.ledger.kept.keys() - self.ledger.deleted
-        yield from (f"{one} is a second upload of what came once" for one in unknown)
+        yield from (f"{store.records[one]} is what nobody was told of" for one in unknown)
 
     def _of_answers(self, store: WholeStore) -> Iterator[str]:
         named = store.named()

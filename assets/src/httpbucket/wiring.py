@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -64,7 +64,7 @@ from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import in_turn, only_one
+from httpbucket.storage.local.locks import in_turn, locked, only_one
 from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
@@ -118,7 +118,11 @@ def open_local(
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
     index = _open_index(settings, layout)
-    room = _room(settings, Remembered(lambda: index.totals().blob_size).value)
+    room = _room(
+        settings,
+        Remembered(lambda: index.totals().blob_size).value,
+        alone=lambda: locked(layout.locks / "room"),
+    )
     staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
@@ -169,13 +173,18 @@ def _index_path(settings: Settings, layout: Layout) -> Path:
     return settings.index_path or layout.index
 
 
-def _room(settings: Settings, used_bytes: Callable[[], int | None]) -> Room:
+def _room(
+    settings: Settings,
+    used_bytes: Callable[[], int | None],
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Room:
     return Room(
         settings.archive_dir,
         min_free_bytes=settings.min_free_bytes,
         min_free_inodes=settings.min_free_inodes,
         max_store_bytes=settings.max_store_bytes,
         used_bytes=used_bytes,
+        alone=alone,
     )
 
 
