@@ -290,6 +290,10 @@ class _Assembly:
         )
 
     @cached_property
+    def retries(self) -> Retries:
+        return Retries(self.stores.index, self.stores.records, self.stores.in_turn, self.now)
+
+    @cached_property
     def ingest(self) -> Ingest:
         stores, settings = self.stores, self.settings
         return Ingest(
@@ -299,7 +303,7 @@ class _Assembly:
             unpack=self.unpack,
             publish=self.publish,
             assemble=self.assemble,
-            retries=Retries(stores.index, stores.records, stores.in_turn, self.now),
+            retries=self.retries,
             kept=KeptContents(lookup=self.lookup, blobs=stores.blobs, digests=settings.digests),
             media_type_of=self.media_type_of,
             digests=settings.digests,
@@ -339,6 +343,7 @@ class _Assembly:
             members=self.members,
             kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
             records=stores.records,
+            retries=self.retries,
             index=stores.index,
             limits=self.unpack_limits,
             keep_seconds=settings.partial_seconds,
