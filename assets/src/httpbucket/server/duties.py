@@ -90,6 +90,8 @@ class Duties:
         """Every process may: each upload is locked while it is looked at."""
         try:
             forgotten = self._services.resume.expire(datetime.now(UTC))
+        except BucketError as error:
+            self._seldom.warning(f"Unfinished uploads past their time are removed later: {error}")
         except Exception:
             logger.exception("Unfinished uploads past their time could not be removed.")
         else:
@@ -99,6 +101,8 @@ class Duties:
     def _forget_pending_trees(self) -> None:
         try:
             self._stores.pending_trees.sweep(datetime.now(UTC))
+        except BucketError as error:
+            self._seldom.warning(f"Trees that waited too long are forgotten later: {error}")
         except Exception:
             logger.exception("Trees that waited too long for files could not be forgotten.")
 
