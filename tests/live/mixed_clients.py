@@ -55,6 +55,11 @@ class MixedClient:
             self._ledger.acts += 1
             self.pending = None
 
+    @property
+    def owes_a_delete(self) -> bool:
+        """Whether what has no answer is a delete, to be repeated before a name is given again."""
+        return isinstance(self.pending, acts.DeleteReplica)
+
     def forget_half(self) -> None:
         """Delete the older half of what is left, so that a long run does not grow."""
         for kept in self._living()[: len(self._own) // 2]:
@@ -84,6 +89,7 @@ class MixedClient:
             self._tree_of_list,
             self._resumable,
             self._by_digest,
+            self._broken_off,
         ]
         may_expire = self._chosen.random() < 0.3
         return self._chosen.choice(kinds)(self._headers(may_expire=may_expire), may_expire)
@@ -153,6 +159,9 @@ class MixedClient:
     def _by_digest(self, headers: dict[str, str], may_expire: bool) -> Act:
         return acts.ByDigest(Sample("again.bin", self._chosen.choice(SHARED)), headers, may_expire)
 
+    def _broken_off(self, headers: dict[str, str], may_expire: bool) -> Act:
+        return acts.BrokenOff(self._file())
+
     def _read(self, kept: Kept) -> Act:
         return acts.Read(kept, self._chosen.choice([*kept.files]))
 
@@ -168,6 +177,7 @@ class MixedClient:
         return acts.Delete(kept, self._chosen.choice(paths))
 
     def _replica(self, kept: Kept) -> Act:
-        if not kept.replicas:
+        # The name of one that expired may be another's by now.
+        if not kept.replicas or not kept.has_to_stay:
             return self._read(kept)
         return acts.DeleteReplica(kept, self._chosen.choice(kept.replicas))

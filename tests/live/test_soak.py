@@ -46,7 +46,7 @@ def soak(servers: ServerFactory) -> Iterator[CrashTest]:
     ("phases", "seconds", "growth"),
     [
         # The first phases load what is loaded on first use.
-        pytest.param(5, 2.0, 32 * MIB, id="short"),
+        pytest.param(4, 1.2, 32 * MIB, id="short"),
         pytest.param(60, 60.0, 24 * MIB, id="hour", marks=pytest.mark.long),
     ],
 )

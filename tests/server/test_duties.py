@@ -119,6 +119,19 @@ class TestCompletingTheIndex:
         assert duties._try_to_complete_index() is True
 
 
+def test_a_place_that_cannot_be_read_is_told_in_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = local_backend(tmp_path / "store").stores
+    duties = Duties(stores, services_of(stores))
+    (tmp_path / "store/private/partial/tus").rmdir()
+    duties._forget_partial_uploads()
+    (line,) = caplog.records
+    assert "removed later: The store cannot be used now" in line.getMessage()
+    assert line.exc_info is None
+    stores.index.close()
+
+
 class TestClearingUp:
     def test_what_a_killed_worker_left_goes_when_another_begins(self, tmp_path: Path) -> None:
         stores = local_backend(tmp_path / "store").stores
