@@ -101,8 +101,9 @@ class Stores:
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Random bytes that are the store's own, to sign with.
     secret: bytes
-    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
-    in_turn: Callable[[str], AbstractContextManager[None]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits. Yields
+    # since when a process held it that died while it did; else None.
+    in_turn: Callable[[str], AbstractContextManager[datetime | None]]
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
     quick_index: Index | None = None
 

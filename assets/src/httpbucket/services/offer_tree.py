@@ -104,8 +104,8 @@ class OfferTree:
 
     def look(self, id: str) -> TreeAnswer:
         """The same of a tree that was offered. Raises `PendingTreeNotFound`."""
-        with self._pending.hold(id) as tree:
-            answer = self._published(tree)
+        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
+            answer = self._published(tree, broken_off)
             return answer or TreeAnswer(id, _missing(tree, self._known(tree)))
 
     def complete(self, id: str, archive: Content, terms: Terms) -> TreeAnswer:
@@ -115,8 +115,8 @@ class OfferTree:
         `PendingTreeNotFound`, `MissingFile` when nothing came of what is missing (a script would
         take any answer for success), and what `offer` and `ReceiveMembers.received` raise.
         """
-        with self._pending.hold(id) as tree:
-            if published := self._published(tree):
+        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
+            if published := self._published(tree, broken_off):
                 return published
             known = self._known(tree)
             wanted = {self._member_path(file): file.digest for file in tree.files}
@@ -155,10 +155,14 @@ class OfferTree:
                 "That upload %s is a tree was forgotten.", published.upload, exc_info=True
             )
 
-    def _published(self, tree: PendingTree) -> TreeAnswer | None:
+    def _published(self, tree: PendingTree, broken_off: datetime | None) -> TreeAnswer | None:
         if tree.expires < self._now():
             raise PendingTreeNotFound(tree.id)
-        record = self._records.load(tree.upload) if tree.upload else self._retries.first(_key(tree))
+        record = (
+            self._records.load(tree.upload)
+            if tree.upload
+            else self._retries.first(_key(tree), broken_off)
+        )
         if record is None:
             return None
         return TreeAnswer(tree.id, receipt=Receipt(record, ("The tree was complete already.",)))

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from httpbucket.storage.local.disk import told_as_refusals
@@ -38,20 +39,34 @@ def locked(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def in_turn(directory: Path, name: str) -> Iterator[None]:
-    """Hold any ``name``, waiting for others to let go of it. No lock file is left behind."""
+def in_turn(directory: Path, name: str) -> Iterator[datetime | None]:
+    """Hold any ``name``, waiting for others to let go of it. No lock file is left behind.
+
+    Yields since when a process held it that died; None when whoever held it last let go of it.
+    """
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
     path = directory / f"turn-{digest}"
     while True:
+        is_new = _make(path)
         with locked(path) as descriptor:
             # Who held it before has removed the file, and others may hold a new one.
             if not _is_at(path, descriptor):
                 continue
+            # A file that is there still was left by a process that died.
+            begun = None if is_new else os.fstat(descriptor).st_mtime
             try:
-                yield
+                yield None if begun is None else datetime.fromtimestamp(begun, UTC)
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _make(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
