@@ -124,8 +124,9 @@ def test_an_order_that_is_wrong_would_be_noticed(servers: ServerFactory) -> None
         if call.name in {"fsync", "syncfs"} and "/private/index" not in call.file
     ]
     missed = [place for place in syncs if not mistakes_without(server, calls, place)]
-    # Some are repeated, as those of directories that other processes may have made.
-    assert len(missed) < len(syncs) / 2, [str(calls[place]) for place in missed]
+    # Some are repeated, as those of directories that other processes may have made, or that the
+    # one sync of a whole tree covers as well.
+    assert len(missed) < len(syncs) * 2 / 3
 
 
 def mistakes_without(server: LiveServer, calls: Sequence[Call], place: int) -> list[str]:
