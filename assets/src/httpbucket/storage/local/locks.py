@@ -30,7 +30,7 @@ def lock(descriptor: int) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
     """Hold the lock file at ``path``, waiting for others to let go of it; yields its descriptor."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
@@ -61,9 +61,17 @@ def in_turn(directory: Path, name: str) -> Iterator[datetime | None]:
             return
 
 
+def _open(path: Path, flags: int = 0) -> int:
+    """A lock file that the next process can open as well, whatever the umask."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+    if os.fstat(descriptor).st_mode & 0o600 != 0o600:
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 def _make(path: Path) -> bool:
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(_open(path, os.O_EXCL))
     except FileExistsError:
         return False
     return True
@@ -83,7 +91,7 @@ def only_one(path: Path) -> Iterator[bool]:
     Raises `StorageUnavailable` where no file can be made.
     """
     with told_as_refusals():
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = _open(path)
     try:
         yield try_lock(descriptor)
     finally:
