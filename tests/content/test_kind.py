@@ -38,8 +38,15 @@ WORD = zip_file(
         (b"text", None),
         (b"MZ" + bytes(200) + ZIP, None),
         (PNG + ZIP, None),
+        # 7z, rar, lz4, compress, lzip, lzma alone.
+        (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(40), None),
+        (b"Rar!\x1a\7\1\0" + bytes(40), None),
+        (b"\x04\x22\x4d\x18\x64\x40\xa7" + bytes(40), None),
+        (b"\x1f\x9d\x90" + bytes(40), None),
+        (b"LZIP\1\x0c" + bytes(40), None),
+        (b"\x5d\0\0\x80\0" + b"\xff" * 8 + bytes(40), None),
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_content_decides_with_the_real_libmagic(
     head: bytes, kind: Compression | ArchiveKind | None

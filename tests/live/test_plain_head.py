@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.live.conftest import ServerFactory
-from tests.live.server import LiveServer, digest
+from tests.live.server import LiveServer, digest, wait_until
 
 CONTENT = b"content"
 
@@ -188,7 +188,8 @@ def test_the_log_says_why_questions_go_the_usual_way(servers: ServerFactory) -> 
     server = servers.start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--access-logfile -")
     assert server.knows("0" * 32) == 404
     assert "Every HEAD is answered by the application: gunicorn logs every request." in server.log
-    assert f"HEAD {UNKNOWN} HTTP/1.1" in server.log
+    # gunicorn logs a request after it was answered.
+    wait_until(lambda: f"HEAD {UNKNOWN} HTTP/1.1" in server.log, seconds=10, what="it is logged")
 
 
 def test_the_number_of_requests_of_a_worker_counts_them(servers: ServerFactory) -> None:

@@ -111,7 +111,8 @@ class TestDescriptors:
 
     def test_five_hundred_uploads_leave_no_descriptor_open(self, servers: ServerFactory) -> None:
         server = servers.start(command=self.LIMITED, WEB_CONCURRENCY="1", THREADS="4")
-        with ThreadPoolExecutor(8) as clients:
+        # As many as threads: those beyond would be begun too, while others wait for their bodies.
+        with ThreadPoolExecutor(4) as clients:
             list(clients.map(server.upload, contents(10, 100)))
             before = len(files_open(server))
             list(clients.map(server.upload, contents(10, 500, seed=2)))
@@ -129,8 +130,15 @@ def attempt(server: LiveServer, content: bytes) -> int:
 
 
 def files_open(server: LiveServer) -> list[str]:
-    """The descriptors of the workers but for connections, which linger for a while."""
-    return [path for path in server.open_files() if not path.startswith("socket:")]
+    """The descriptors of the workers but for connections, which linger for a while.
+
+    Those on the index do not count either: each thread has its own, and threads come and go.
+    """
+    return [path for path in server.open_files() if not is_of_a_thread(path)]
+
+
+def is_of_a_thread(path: str) -> bool:
+    return path.startswith("socket:") or "/private/index.sqlite3" in path
 
 
 def test_a_clock_that_is_set_back_loses_nothing(servers: ServerFactory) -> None:

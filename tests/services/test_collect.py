@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 
 import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.digest import EMPTY, Digest
-from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.errors import BucketError, IndexNotReady
 from httpbucket.domain.upload import Record
+from httpbucket.server.startup import prepare
 from httpbucket.services import collect
 from httpbucket.services.collect import CollectTally
 from httpbucket.services.ingest import Offer
+from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member
 from tests.examples import identity, keep, kept_blobs
+from tests.faults import FaultyDisk
 
 ORPHAN = b"nothing names this"
 
@@ -152,3 +157,47 @@ def test_an_operator_s_own_link_keeps_a_content(tmp_path: Path) -> None:
     os.link(path, tmp_path / "mine")
     assert bench.collect().blobs == 0
     bench.stores.index.close()
+
+
+def test_a_fault_anywhere_frees_what_nothing_names_or_leaves_it_to_the_next_run(
+    tmp_path: Path,
+) -> None:
+    """Each call to the disk fails in turn, once and for good; then a server starts on the rest."""
+    numbers = count()
+
+    def walk(error: int, *, for_good: bool) -> int:
+        for failing in count():
+            root, disk = tmp_path / str(next(numbers)), FaultyDisk()
+            bench = Bench(local_backend(root, disk=disk).stores)
+            tree = bench.upload(tar(tar_member("a", b"one"), tar_member("b", b"two")), "a.tar")
+            named = bench.blobs()
+            for number in range(3):
+                keep(bench.stores, b"%d" % number)
+            disk.arm(failing, error)
+            if for_good:
+                disk.fail_from(failing, error)
+            with suppress(BucketError):
+                bench.collect()
+            has_failed = disk.has_failed
+            disk.disarm()
+            bench.stores.index.close()
+            assert_collected_by_the_next(root, named, tree)
+            if not has_failed:
+                return failing
+        raise AssertionError("counting never ends")
+
+    assert walk(errno.EIO, for_good=False) >= 6
+    assert walk(errno.EROFS, for_good=True) >= 6
+
+
+def assert_collected_by_the_next(root: Path, named: list[Digest], tree: Record) -> None:
+    again = Bench(local_backend(root).stores)
+    prepare(again.stores, again.services)
+    layout = Layout(root)
+    assert [*layout.trash.iterdir(), *layout.staging.glob("*/*")] == []
+    assert set(named) <= set(again.blobs())
+    again.collect()
+    assert again.blobs() == named
+    directory = layout.upload(tree.id) / "a"
+    assert [(directory / name).read_bytes() for name in "ab"] == [b"one", b"two"]
+    again.stores.index.close()

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from httpbucket.config import Settings
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, UploadNotFound
@@ -111,18 +113,21 @@ def collect_always(root: Path, seconds: float) -> int:
     return freed
 
 
+@pytest.mark.parametrize(
+    ("rounds", "seconds"), [(ROUNDS, 3), pytest.param(200, 20, marks=pytest.mark.long)]
+)
 def test_what_is_uploaded_while_it_is_deleted_is_there_or_gone_and_never_half(
-    tmp_path: Path,
+    tmp_path: Path, rounds: int, seconds: float
 ) -> None:
     root = tmp_path / "store"
     stores, services = opened(root)
     prepare(stores, services)
     tasks: list[Callable[[], int]] = [
-        partial(upload_often, root, "file.xml", ROUNDS),
-        partial(upload_often, root, "tree.tar", ROUNDS),
-        partial(delete_all, root, 3),
-        partial(delete_all, root, 3),
-        partial(collect_always, root, 3),
+        partial(upload_often, root, "file.xml", rounds),
+        partial(upload_often, root, "tree.tar", rounds),
+        partial(delete_all, root, seconds),
+        partial(delete_all, root, seconds),
+        partial(collect_always, root, seconds),
     ]
     *refused, deleted, also_deleted, _ = in_children(tasks)
     assert deleted + also_deleted > 0
@@ -164,12 +169,15 @@ def kill_at(root: Path, journal: Path, seconds: float, seed: int) -> None:
     os.waitpid(child, 0)
 
 
-def test_whenever_a_process_is_killed_every_upload_is_whole_or_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(200, marks=pytest.mark.long)])
+def test_whenever_a_process_is_killed_every_upload_is_whole_or_gone(
+    tmp_path: Path, kills: int
+) -> None:
     root, journal = tmp_path / "store", tmp_path / "journal"
     stores, services = opened(root)
     prepare(stores, services)
     chosen = random.Random(7)
-    for round_number in range(KILLS):
+    for round_number in range(kills):
         kill_at(root, journal, 0.2 + 0.4 * chosen.random(), round_number)
         lines = journal.read_text().split() if journal.exists() else []
         begun = {line[1:] for line in lines if line[0] == "-"}

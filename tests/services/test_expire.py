@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
-from itertools import chain, repeat
+from datetime import UTC, datetime, timedelta
+from itertools import chain, count, repeat
 from pathlib import Path
 
 import pytest
 
 from httpbucket.config import Settings
-from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.errors import BucketError, IndexNotReady
 from httpbucket.domain.upload import Record
+from httpbucket.server.startup import prepare
 from httpbucket.services.expire import Expire, Expired, ExpireTally
 from httpbucket.services.ingest import Offer, Terms
+from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member
 from tests.examples import NOW, identity, kept_blobs
+from tests.faults import FaultyDisk
+from tests.replica_checks import replica_faults
 
 LATER = NOW + timedelta(days=10)
 
@@ -166,3 +172,50 @@ def test_a_damaged_record_is_left_alone(stores: Stores) -> None:
     assert bench.expire.run(LATER) == ExpireTally()
     stores.records.load = load  # type: ignore[method-assign]
     assert stores.records.load(record.id) == replace(record)
+
+
+def test_a_fault_anywhere_leaves_each_upload_whole_or_gone(tmp_path: Path) -> None:
+    """Each call to the disk fails in turn, once and for good; the next run does the rest."""
+    numbers = count()
+
+    def walk(error: int, *, for_good: bool) -> int:
+        for failing in count():
+            root, disk = tmp_path / str(next(numbers)), FaultyDisk()
+            bench = Bench(local_backend(root, disk=disk).stores, REPLICATE_0="user/${USERNAME}")
+            stays = bench.upload(b"shared", username="bob")
+            archive = tar(tar_member("a", b"own"), tar_member("b", b"shared"))
+            bench.upload(archive, "a.tar", days=1, username="bob")
+            bench.upload(b"shared", days=1, username="bob")
+            disk.arm(failing, error)
+            if for_good:
+                disk.fail_from(failing, error)
+            with suppress(BucketError):
+                bench.expire.run(LATER)
+            has_failed = disk.has_failed
+            disk.disarm()
+            bench.stores.index.close()
+            assert_expired_by_the_next(root, stays)
+            if not has_failed:
+                return failing
+        raise AssertionError("counting never ends")
+
+    assert walk(errno.EIO, for_good=False) > 10
+    assert walk(errno.EROFS, for_good=True) > 10
+
+
+def assert_expired_by_the_next(root: Path, stays: Record) -> None:
+    """After a start nothing is half; after another run only what is to stay is left."""
+    layout = Layout(root)
+    again = Bench(local_backend(root).stores)
+    prepare(again.stores, again.services)
+    assert [*layout.trash.iterdir(), *layout.redo.iterdir(), *layout.staging.glob("*/*")] == []
+    assert replica_faults(root) == []
+    again.expire.run(LATER)
+    # What could not be freed at once is collected.
+    again.services.collect.run(datetime.now(UTC) + timedelta(hours=2))
+    assert list(again.stores.records.ids()) == [stays.id]
+    assert kept_blobs(again.stores.blobs) == [identity(b"shared")]
+    assert replica_faults(root) == []
+    names = [path.name for path in (layout.replicas / "user/bob").iterdir()]
+    assert sorted(names) == ["a.20261121.1433.0.xml", "a.latest.xml"]
+    again.stores.index.close()

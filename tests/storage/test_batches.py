@@ -7,10 +7,12 @@ whole, and can be repeated (the idea is SQLite's: https://www.sqlite.org/testing
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -329,6 +331,28 @@ def test_a_disk_that_fails_for_good_keeps_nothing_of_an_archive_file(tmp_path: P
     disk.disarm()
     assert backend.staged() == []
     assert list(backend.stores.records.ids()) == []
+    backend.stores.index.close()
+
+
+@pytest.mark.parametrize("failing", ["open", "rmdir", "unlink"])
+def test_a_fault_while_a_batch_is_discarded_leaves_nothing_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    backend = local_backend(tmp_path / "store")
+    batch = backend.stores.blobs.batch()
+    batch.add_bytes(SMALL, identity(SMALL))
+    call, errors = getattr(os, failing), [OSError(errno.EIO, "input/output error")]
+
+    def fails_once(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return call(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, failing, fails_once)
+        batch.discard()
+    assert errors == []
+    assert backend.staged() == []
     backend.stores.index.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,28 @@ class TestFloor:
         Room(Path("/"), min_free_bytes=40 * 4096, min_free_inodes=1).require()
         with pytest.raises(StorageFull):
             Room(Path("/"), min_free_bytes=40 * 4096 + 1).require()
+
+
+class TestSettingAside:
+    def test_the_file_system_is_asked_by_one_process_at_a_time(self, free: Free) -> None:
+        steps: list[str] = []
+
+        @contextmanager
+        def alone() -> Iterator[None]:
+            steps.append("alone")
+            yield
+            steps.append("no more")
+
+        def allocate(size: int) -> bool:
+            steps.append("allocate")
+            return True
+
+        room = Room(Path("/"), alone=alone)
+        room.set_aside(MIB, allocate)
+        assert steps == ["alone", "allocate", "no more"]
+        # What is only counted takes no lock.
+        room.set_aside(MIB - 1, allocate)
+        assert len(steps) == 3
 
 
 class TestQuota:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import in_turn
 from httpbucket.wiring import Stores
-from tests.processes import in_children
+from tests.processes import in_children, waiting_child
 
 NAMES = ["key", "", "../../etc/passwd", "x" * 5000, "clé", "caf\udce9", "a\0b\n"]
 
@@ -57,6 +58,20 @@ def test_no_two_processes_hold_a_name_together(tmp_path: Path) -> None:
     counter.write_text("0")
     in_children([partial(count, tmp_path, counter, 200) for _ in range(4)])
     assert counter.read_text() == "800"
+
+
+def test_who_comes_after_a_killed_process_is_told_since_when_it_held_the_name(
+    tmp_path: Path,
+) -> None:
+    held = in_turn(tmp_path, "key")
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    with waiting_child(held.__enter__):
+        pass
+    with in_turn(tmp_path, "key") as broken_off:
+        assert broken_off is not None
+        assert before < broken_off < datetime.now(UTC)
+    with in_turn(tmp_path, "key") as broken_off:
+        assert broken_off is None
 
 
 def count(directory: Path, counter: Path, times: int) -> None:

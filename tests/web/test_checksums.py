@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,10 @@ from flask.testing import FlaskClient
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import IndexNotReady
-from tests.examples import descriptor, identity, keep, keep_upload, record_of
+from tests.examples import descriptor, identity, keep, keep_upload, kept_blobs, record_of
 from tests.services.fakes import Journal, RecordingIndex
-from tests.web.conftest import MakeSite, Site
+from tests.web.conftest import MakeSite, Site, site_on
+from tests.web.forms import upload
 
 BLOB = descriptor(b"content")
 HEX = BLOB.sha256.hex
@@ -158,3 +160,19 @@ def with_broken_index(site: Site, error: Exception) -> FlaskClient:
     index.refusal = error
     stores = replace(site.stores, index=index)
     return site.rebuilt(stores).client
+
+
+def test_another_checksum_type_than_before_changes_what_is_shown_and_loses_nothing(
+    make_site: MakeSite,
+) -> None:
+    site = make_site(CHECKSUM_TYPE="md5", DIGESTS="md5")
+    site.stores.index.add(keep_upload(site.stores, b"content"), None)
+    later = replace(site.settings, checksum_type="sha1", digests=("sha1", "sha256"))
+    client = site_on(later, site.stores).client
+    sha1 = hashlib.sha1(b"content").hexdigest()
+    assert client.head(f"/checksum/{BLOB.digests['md5']}").status_code == 200
+    assert client.head(f"/checksum/{sha1}").status_code == 404
+    answer = upload(client, b"content").get_json()
+    assert answer["checksum"]["blob"] == sha1
+    assert client.head(f"/checksum/{sha1}").status_code == 200
+    assert kept_blobs(site.stores.blobs) == [identity(b"content")]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from werkzeug.test import TestResponse
 
 from httpbucket.services.retry import REMEMBERED
+from httpbucket.storage.memory import MemoryIndex
 from tests.examples import NOW
 from tests.web.conftest import MakeSite, Site, site_on
 from tests.web.forms import part, post
@@ -102,6 +105,18 @@ def test_an_upload_that_the_index_never_took_in_is_found_on_the_disk(make_site: 
     site.stores.index.add = taken_in  # type: ignore[method-assign]
     site.stores.index.mark_incomplete()
     assert send(site).get_json()["upload"]["id"] == first["upload"]["id"]
+
+
+def test_an_upload_of_a_worker_that_died_is_found_though_the_index_seems_complete(
+    site: Site,
+) -> None:
+    first = send(site).get_json()
+    # The worker died before it told the index, and no other one has noticed yet.
+    index = MemoryIndex()
+    index.mark_complete(agreed_day="")
+    stores = replace(site.stores, index=index, in_turn=lambda name: nullcontext(NOW))
+    assert send(site.rebuilt(stores)).get_json()["upload"]["id"] == first["upload"]["id"]
+    assert count(site) == 1
 
 
 def test_many_tries_at_once_make_one_upload(site: Site) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from httpbucket.domain.errors import StorageUnavailable
+from httpbucket.domain.pending_tree import PendingTree
+from httpbucket.storage.memory import MemoryPendingTrees
 from tests.builders import tar, tar_member
 from tests.examples import identity, kept_blobs
 from tests.web.conftest import LIMIT, MakeSite, Site
@@ -198,6 +202,22 @@ class TestSendingWhatIsMissing:
             receipt_of(site.client.put(location, data=archive(FILES))) for _ in range(2)
         )
         assert first["upload"] == second["upload"]
+        assert len(list(site.stores.records.ids())) == 1
+
+    @pytest.mark.parametrize("method", ["GET", "PUT"])
+    def test_after_a_crash_before_it_was_noted_too(self, make_site: MakeSite, method: str) -> None:
+        class Forgetful(MemoryPendingTrees):
+            def save(self, pending: PendingTree) -> None:
+                if pending.upload:
+                    raise StorageUnavailable("The process died.")
+                super().save(pending)
+
+        site = make_site()
+        site = site.rebuilt(replace(site.stores, pending_trees=Forgetful()))
+        location = offer(site.client, sums(FILES)).headers["Location"]
+        receipt = receipt_of(site.client.put(location, data=archive(FILES)))
+        again = site.client.open(location, method=method, headers={"Accept": "application/json"})
+        assert receipt_of(again)["upload"] == receipt["upload"]
         assert len(list(site.stores.records.ids())) == 1
 
     def test_members_that_are_no_files_of_the_tree_are_left_out_and_told(self, site: Site) -> None:

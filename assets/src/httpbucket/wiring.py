@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -70,7 +70,7 @@ from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import in_turn, only_one
+from httpbucket.storage.local.locks import in_turn, locked, only_one
 from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
@@ -112,8 +112,9 @@ class Stores:
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Random bytes that are the store's own, to sign with.
     secret: bytes
-    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
-    in_turn: Callable[[str], AbstractContextManager[None]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits. Yields
+    # since when a process held it that died while it did; else None.
+    in_turn: Callable[[str], AbstractContextManager[datetime | None]]
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
     quick_index: Index | None = None
 
@@ -129,7 +130,11 @@ def open_local(
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
     index = _open_index(settings, layout)
-    room = _room(settings, Remembered(lambda: index.totals().blob_size).value)
+    room = _room(
+        settings,
+        Remembered(lambda: index.totals().blob_size).value,
+        alone=lambda: locked(layout.locks / "room"),
+    )
     staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
@@ -187,13 +192,18 @@ def _index_path(settings: Settings, layout: Layout) -> Path:
     return settings.index_path or layout.index
 
 
-def _room(settings: Settings, used_bytes: Callable[[], int | None]) -> Room:
+def _room(
+    settings: Settings,
+    used_bytes: Callable[[], int | None],
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Room:
     return Room(
         settings.archive_dir,
         min_free_bytes=settings.min_free_bytes,
         min_free_inodes=settings.min_free_inodes,
         max_store_bytes=settings.max_store_bytes,
         used_bytes=used_bytes,
+        alone=alone,
     )
 
 
@@ -317,6 +327,10 @@ class _Assembly:
         )
 
     @cached_property
+    def retries(self) -> Retries:
+        return Retries(self.stores.index, self.stores.records, self.stores.in_turn, self.now)
+
+    @cached_property
     def ingest(self) -> Ingest:
         stores, settings = self.stores, self.settings
         return Ingest(
@@ -326,7 +340,7 @@ class _Assembly:
             unpack=self.unpack,
             publish=self.publish,
             assemble=self.assemble,
-            retries=Retries(stores.index, stores.records, stores.in_turn, self.now),
+            retries=self.retries,
             kept=KeptContents(lookup=self.lookup, blobs=stores.blobs, digests=settings.digests),
             media_type_of=self.media_type_of,
             digests=settings.digests,
@@ -366,6 +380,7 @@ class _Assembly:
             members=self.members,
             kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
             records=stores.records,
+            retries=self.retries,
             index=stores.index,
             limits=self.unpack_limits,
             keep_seconds=settings.partial_seconds,

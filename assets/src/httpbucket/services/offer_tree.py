@@ -27,6 +27,7 @@ from httpbucket.services.ingest import Terms
 from httpbucket.services.kept_already import KeptAlready, KnownContents
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
+from httpbucket.services.retry import Retries
 from httpbucket.storage.base import Index, PendingTrees, Records
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class OfferTree:
         members: ReceiveMembers,
         kept: KeptAlready,
         records: Records,
+        retries: Retries,
         index: Index,
         limits: UnpackLimits,
         keep_seconds: int,
@@ -75,6 +77,7 @@ class OfferTree:
         self._members = members
         self._kept = kept
         self._records = records
+        self._retries = retries
         self._index = index
         self._limits = limits
         self._keep_seconds = keep_seconds
@@ -101,8 +104,8 @@ class OfferTree:
 
     def look(self, id: str) -> TreeAnswer:
         """The same of a tree that was offered. Raises `PendingTreeNotFound`."""
-        with self._pending.hold(id) as tree:
-            answer = self._published(tree)
+        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
+            answer = self._published(tree, broken_off)
             return answer or TreeAnswer(id, _missing(tree, self._known(tree)))
 
     def complete(self, id: str, archive: Content, terms: Terms) -> TreeAnswer:
@@ -112,8 +115,8 @@ class OfferTree:
         `PendingTreeNotFound`, `MissingFile` when nothing came of what is missing (a script would
         take any answer for success), and what `offer` and `ReceiveMembers.received` raise.
         """
-        with self._pending.hold(id) as tree:
-            if published := self._published(tree):
+        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
+            if published := self._published(tree, broken_off):
                 return published
             known = self._known(tree)
             wanted = {self._member_path(file): file.digest for file in tree.files}
@@ -137,7 +140,9 @@ class OfferTree:
             self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
             return TreeAnswer(tree.id, missing)
         described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
-        receipt = self._assemble.keep(plan, described, tree.headers, findings=findings)
+        receipt = self._assemble.keep(
+            plan, described, tree.headers, findings=findings, idempotency_key=_key(tree)
+        )
         self._remember(PendingTree(tree.id, tree.name, tree.expires, upload=receipt.record.id))
         return TreeAnswer(tree.id, receipt=receipt)
 
@@ -150,12 +155,16 @@ class OfferTree:
                 "That upload %s is a tree was forgotten.", published.upload, exc_info=True
             )
 
-    def _published(self, tree: PendingTree) -> TreeAnswer | None:
+    def _published(self, tree: PendingTree, broken_off: datetime | None) -> TreeAnswer | None:
         if tree.expires < self._now():
             raise PendingTreeNotFound(tree.id)
-        if tree.upload is None:
+        record = (
+            self._records.load(tree.upload)
+            if tree.upload
+            else self._retries.first(_key(tree), broken_off)
+        )
+        if record is None:
             return None
-        record = self._records.load(tree.upload)
         return TreeAnswer(tree.id, receipt=Receipt(record, ("The tree was complete already.",)))
 
     def _plan(self, tree: PendingTree) -> AssemblyPlan:
@@ -166,6 +175,11 @@ class OfferTree:
 
     def _known(self, tree: PendingTree) -> KnownContents:
         return self._kept.find((file.digest for file in tree.files), tree.received)
+
+
+def _key(tree: PendingTree) -> str:
+    """By what its upload is known, should the process die before that is noted here."""
+    return f"tree {tree.id}"
 
 
 def _missing(tree: PendingTree, known: KnownContents) -> tuple[str, ...]:

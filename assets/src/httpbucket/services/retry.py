@@ -15,6 +15,9 @@ from httpbucket.storage.base import Index, Records
 #: How long a key is remembered.
 REMEMBERED = timedelta(days=1)
 
+#: Files are stamped by another clock than records, by some milliseconds.
+_CLOCKS_DIFFER = timedelta(seconds=1)
+
 _LOG = "This came before with the same Idempotency-Key; that upload is the answer again."
 
 
@@ -27,14 +30,23 @@ class Retries:
 
     index: Index
     records: Records
-    in_turn: Callable[[str], AbstractContextManager[None]]
+    in_turn: Callable[[str], AbstractContextManager[datetime | None]]
     now: Callable[[], datetime]
 
-    def turn(self, key: str | None) -> AbstractContextManager[None]:
-        """Hold the key from before `receipts` until the act's uploads are published."""
+    def turn(self, key: str | None) -> AbstractContextManager[datetime | None]:
+        """Hold the key from before `receipts` until the act's uploads are published.
+
+        Yields since when a process held it that died, for `receipts`: that one may have published
+        what no index was told of.
+        """
         return self.in_turn(f"idempotency-key {key}") if key else nullcontext()
 
-    def receipts(self, key: str | None, contents: Sequence[Digest]) -> list[Receipt | None]:
+    def receipts(
+        self,
+        key: str | None,
+        contents: Sequence[Digest],
+        broken_off: datetime | None,
+    ) -> list[Receipt | None]:
         """Of each content of an act, the receipt of its first try, where there was one.
 
         A content is a SHA-256; of a tree that came as its files, its manifest's.
@@ -43,7 +55,7 @@ class Retries:
         """
         if not key:
             return [None] * len(contents)
-        earlier = list(self._earlier(key, self.now() - REMEMBERED))
+        earlier = list(self._earlier(key, self.now() - REMEMBERED, broken_off))
         receipts = [_taken(earlier, content) for content in contents]
         if earlier:
             raise KeyReused(
@@ -53,12 +65,24 @@ class Retries:
             )
         return receipts
 
-    def _earlier(self, key: str, since: datetime) -> Iterator[Record]:
-        for upload in self._ids(key, since):
+    def first(self, key: str, broken_off: datetime | None) -> Record | None:
+        """The upload that came first with a key of which nobody asks what came with it."""
+        return next(self._earlier(key, self.now() - REMEMBERED, broken_off), None)
+
+    def _earlier(self, key: str, since: datetime, broken_off: datetime | None) -> Iterator[Record]:
+        ids = set(self._ids(key, since))
+        if broken_off:
+            ids |= self._ids_on_disk(broken_off - _CLOCKS_DIFFER)
+        for upload in sorted(ids, key=str):
             with suppress(UploadNotFound, ValueError):
                 record = self.records.load(upload)
                 if record.idempotency_key == key and record.received >= since:
                     yield record
+
+    def _ids_on_disk(self, since: datetime) -> set[UploadId]:
+        first = UploadId.new(since, 0)
+        every = self.records.ids(since_day=first.day)
+        return {upload for upload in every if str(upload) >= str(first)}
 
     def _ids(self, key: str, since: datetime) -> Iterator[UploadId]:
         with suppress(IndexNotReady):

@@ -542,6 +542,6 @@ class MemoryTurns:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
+    def __call__(self, name: str) -> Iterator[datetime | None]:
         with self._locks[name]:
-            yield
+            yield None

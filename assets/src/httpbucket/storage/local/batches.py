@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
-from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
@@ -83,7 +82,7 @@ class LocalBlobBatch:
 
     def discard(self) -> None:
         self._share.release()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        remove_tree(self._directory)
 
     def _path(self, digest: Digest) -> str:
         return f"{self._directory}/{digest.hex}"

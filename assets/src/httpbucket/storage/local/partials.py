@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -13,7 +12,7 @@ from typing import BinaryIO
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import HeldPartial, StagedFile
-from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import try_lock
 from httpbucket.storage.local.staging import LocalStaging
@@ -44,7 +43,7 @@ class LocalPartialUploads:
                 self._disk.sync_directory(aside)
                 self._disk.rename(aside, self._root / str(partial.id))
             except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
+                remove_tree(aside)
                 raise
             self._disk.sync_directory(self._root)
 
@@ -203,7 +202,7 @@ def _remove(path: Path, staging: LocalStaging) -> None:
     """In one step: half of a directory would be found by the next who asks for it."""
     aside = staging.unused_path()
     path.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_tree(aside)
 
 
 def _not_found(path: Path) -> PartialNotFound:

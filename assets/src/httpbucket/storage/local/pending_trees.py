@@ -60,7 +60,8 @@ class LocalPendingTrees:
     def sweep(self, now: datetime) -> int:
         if not self._root.is_dir():
             return 0
-        return sum(_remove_if_expired(path, now) for path in self._root.iterdir())
+        with told_as_refusals():
+            return sum(_remove_if_expired(path, now) for path in self._root.iterdir())
 
     def _make(self, directory: Path) -> None:
         with suppress(FileExistsError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Record, Tree, UploadId
 from httpbucket.storage.base import TreeStore
-from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
 from httpbucket.storage.local.layout import (
     BLOB_MODE,
     MANIFEST_NAME,
@@ -46,7 +45,7 @@ class LocalRecords:
                 self._build(aside, record)
                 self._appear(aside, self._layout.upload(record.id))
             except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
+                remove_tree(aside)
                 raise
 
     def load(self, upload: UploadId) -> Record:
@@ -86,7 +85,7 @@ class LocalRecords:
 
     def forget(self, upload: UploadId) -> None:
         # What fails to go now is found again by `removed`.
-        shutil.rmtree(self._layout.trash / str(upload), ignore_errors=True)
+        remove_tree(self._layout.trash / str(upload))
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         with told_as_refusals():

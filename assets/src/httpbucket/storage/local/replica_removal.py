@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from httpbucket.domain.upload import Replica, UploadId
-from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.disk import Disk, remove_tree
 from httpbucket.storage.local.layout import BLOB_MODE, Layout
 from httpbucket.storage.local.links import opened_directory
 from httpbucket.storage.local.staging import LocalStaging
@@ -159,6 +158,6 @@ def made_aside(staging: LocalStaging) -> Iterator[Path]:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)

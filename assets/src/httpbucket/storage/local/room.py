@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from httpbucket.domain.errors import IndexNotReady, StorageFull
@@ -26,7 +27,9 @@ class Room:
     """The room on the file system of ``path``. Used by every thread.
 
     A floor of 0 is none. ``max_store_bytes`` bounds the bytes of all contents, each counted once,
-    as ``used_bytes`` tells them; while it tells None, nothing is refused for it.
+    as ``used_bytes`` tells them; while it tells None, nothing is refused for it. ``alone`` is held
+    while the file system sets bytes aside: of two processes that ask it at once for more than half
+    of what is left, both may be refused, as each has taken a part when it finds out (tmpfs).
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class Room:
         min_free_inodes: int = 0,
         max_store_bytes: int | None = None,
         used_bytes: Callable[[], int | None] = lambda: None,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._path = path
         self._min_free_bytes = min_free_bytes
         self._min_free_inodes = min_free_inodes
         self._max_store_bytes = max_store_bytes
         self._used_bytes = used_bytes
+        self._alone = alone
         self._lock = threading.Lock()
         # Set aside and not written yet, of that what the file system does not know of, and
         # all bytes that are on their way in.
@@ -80,9 +85,10 @@ class Room:
         """
         # Counting may take a while; nobody else is to wait for it.
         used = self._used()
-        with self._lock:
+        is_large = size >= ALLOCATE_FROM
+        with self._lock, self._alone() if is_large else nullcontext():
             self._check(size, used)
-            counted = 0 if size >= ALLOCATE_FROM and allocate(size) else size
+            counted = 0 if is_large and allocate(size) else size
             self._counted += counted
             self._coming += size
         return counted
