@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
+from httpbucket.domain.checksum_file import read_checksum_file
 from httpbucket.domain.digest import EMPTY, Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.services import collect
 from httpbucket.services.collect import CollectTally
-from httpbucket.services.ingest import Offer
+from httpbucket.services.ingest import Offer, Terms
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member
@@ -99,6 +101,24 @@ def test_what_is_leased_stays(bench: Bench) -> None:
     let_go = bench.services.collect._let_go
     let_go._is_leased = lambda digest, now: digest == identity(ORPHAN)
     assert bench.collect().blobs == 0
+
+
+def test_what_came_of_a_tree_stays_for_the_rest(bench: Bench) -> None:
+    checksums = b"".join(
+        hashlib.sha256(content).hexdigest().encode() + b"  " + name + b"\n"
+        for name, content in ((b"a", b"one"), (b"b", b"two"))
+    )
+    offers = bench.services.offer_tree
+    tree = offers.offer("tree", read_checksum_file([checksums], preferred="sha256"), {})
+    act = bench.services.ingest.begin()
+    try:
+        half = act.new_file()
+        half.write(tar(tar_member("a", b"one")))
+        assert offers.complete(tree.id, half, Terms()).missing == ("b",)
+    finally:
+        act.close()
+    assert bench.collect().blobs == 0
+    assert offers.look(tree.id).missing == ("b",)
 
 
 def test_a_dry_run_counts_and_frees_nothing(bench: Bench) -> None:

@@ -364,7 +364,7 @@ class _Assembly:
             members=self.members,
             kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
             records=stores.records,
-            index=stores.index,
+            leases=self._leases_of(stores.index),
             limits=self.unpack_limits,
             keep_seconds=settings.partial_seconds,
             now=self.now,
@@ -380,7 +380,15 @@ class _Assembly:
             lookup=Lookup(blobs=self.stores.blobs, index=index),
             blobs=self.stores.blobs,
             index=index,
-            leases=Leases(index=index, seconds=self.settings.lease_seconds, now=self.now),
+            leases=self._leases_of(index),
+        )
+
+    def _leases_of(self, index: Index) -> Leases:
+        return Leases(
+            index=index,
+            seconds=self.settings.lease_seconds,
+            now=self.now,
+            despite_uploads=self.settings.retention.supersedes,
         )
 
     @cached_property

@@ -683,12 +683,20 @@ class Index(Protocol):
         """
         ...
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         """Have these blobs (SHA-256, raw) stay ``at_least`` so long; whether that took a lease.
 
-        One that an upload of this index names for so long, or an earlier lease keeps, needs none;
-        every other gets one ``until`` then, all in one transaction. Where it took one, the caller
-        asks again whether the blob is known: it may have gone before its lease came.
+        One that an upload of this index names for so long needs none, unless it is to have one
+        ``despite_uploads``, nor does one that an earlier lease keeps; every other, known or not,
+        gets one ``until`` then, all in one transaction. Where it took one, the caller asks again
+        whether the blob is known: it may have gone before its lease came.
         """
         ...
 

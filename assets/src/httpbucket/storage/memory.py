@@ -425,11 +425,19 @@ class MemoryIndex:
             for found in self.find(Digest.of(algorithm, value))
         ]
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         needing = [
             blob
             for blob in (Digest.of("sha256", value) for value in blobs)
-            if not self._stays(blob, at_least) and not self.leased([blob], now=at_least)
+            if (despite_uploads or not self._stays(blob, at_least))
+            and not self.leased([blob], now=at_least)
         ]
         for blob in needing:
             self._leases[blob] = max(until, self._leases.get(blob, until))

@@ -104,8 +104,17 @@ class SqliteIndex:
         with self.database.one_moment() as connection:
             return find_many(connection, algorithm, values)
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
-        if self.is_complete() and not self._leases.may_need(at_least):
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
+        if despite_uploads:
+            return self._leases.grant_despite_uploads(blobs, at_least=at_least, until=until)
+        if self.is_complete() and not self._leases.may_need(blobs, at_least):
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
 
