@@ -88,7 +88,8 @@ class SqliteLeases:
                 return True
             distinct = set(blobs)
             counts = rows_of_many(connection, _COUNT_KNOWN, distinct)
-        return sum(count for (count,) in counts) < len(distinct)
+        known: int = sum(count for (count,) in counts)
+        return known < len(distinct)
 
     def of(self, blobs: Collection[Digest], now: datetime) -> frozenset[Digest]:
         """Those of the blobs that a lease keeps."""
