@@ -363,7 +363,9 @@ class TestRemoving:
         index.add(second, None)
         index.remove(first, None)
         assert index.find_replica(replicas[0].path) == second.id
-        index.forget_replica(replicas[0].path)
+        index.forget_replica(replicas[0].path, first.id)
+        assert index.find_replica(replicas[0].path) == second.id
+        index.forget_replica(replicas[0].path, second.id)
         assert index.find_replica(replicas[0].path) is None
 
 

@@ -92,7 +92,7 @@ class Delete:
         except (UploadNotFound, ValueError):
             raise NameNotFound(str(path)) from None
         self._remove_replica(upload, replica)
-        self._index.forget_replica(replica.path)
+        self._index.forget_replica(replica.path, upload)
         named = record.named_part(replica.part)
         size = named.blob.size if named else record.tree.size if record.tree else 0
         return Freed(0, size, (upload,))

@@ -658,8 +658,8 @@ class Index(Protocol):
         """
         ...
 
-    def forget_replica(self, path: str) -> None:
-        """Forget that an upload has a replica at this path."""
+    def forget_replica(self, path: str, upload: UploadId) -> None:
+        """Forget that the upload has a replica at this path, unless it is another's by now."""
         ...
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:

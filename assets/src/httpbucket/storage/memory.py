@@ -405,8 +405,9 @@ class MemoryIndex:
         for other, members in rest:
             self._take_in(other, members)
 
-    def forget_replica(self, path: str) -> None:
-        self._replicas.pop(path, None)
+    def forget_replica(self, path: str, upload: UploadId) -> None:
+        if self._replicas.get(path) == upload:
+            del self._replicas[path]
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
         named = self._known.keys() | self._manifests

@@ -81,9 +81,10 @@ class SqliteIndex:
     def remove(self, record: Record, manifest: Manifest | None) -> None:
         remove(self.database, record, manifest)
 
-    def forget_replica(self, path: str) -> None:
+    def forget_replica(self, path: str, upload: UploadId) -> None:
         with self.database.writing() as connection:
-            connection.execute("DELETE FROM replica WHERE path = ?", (path,))
+            row = (path, str(upload))
+            connection.execute("DELETE FROM replica WHERE path = ? AND upload = ?", row)
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
         with self.database.reading() as connection:
