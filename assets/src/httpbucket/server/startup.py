@@ -35,12 +35,12 @@ def prepare(stores: Stores, services: Services) -> None:
     try:
         stores.index.prepare()
         stores.index.mark_incomplete()
-        deleted = services.delete.finish()
-        if deleted:
-            logger.info("Finished deleting %d uploads.", deleted)
         with stores.only_one("reindex") as mine:
-            if mine:
-                services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline)
+            if mine and services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline):
+                # Only now is it known what nothing else names.
+                deleted = services.delete.finish()
+                if deleted:
+                    logger.info("Finished deleting %d uploads.", deleted)
     except BucketError as error:
         logger.warning("The index is brought up to date later: %s", error)
     finally:
