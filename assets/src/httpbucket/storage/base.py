@@ -658,6 +658,13 @@ class Index(Protocol):
         """
         ...
 
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        """Forget uploads of which there is no record any more. May be repeated.
+
+        It takes long: it is for what somebody removed by hand, or a dying process left.
+        """
+        ...
+
     def forget_replica(self, path: str, upload: UploadId) -> None:
         """Forget that the upload has a replica at this path, unless it is another's by now."""
         ...
@@ -668,6 +675,10 @@ class Index(Protocol):
 
     def has_upload(self, upload: UploadId) -> bool:
         """Whether the upload was taken in."""
+        ...
+
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        """At most ``limit`` uploads that were taken in, in order, of those ``after`` this text."""
         ...
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:

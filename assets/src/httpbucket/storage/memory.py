@@ -399,7 +399,11 @@ class MemoryIndex:
             self._aliases[digest].add(identity)
 
     def remove(self, record: Record, manifest: Manifest | None) -> None:
-        self._taken_in.pop(record.id, None)
+        self.forget_uploads([record.id])
+
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        for upload in uploads:
+            self._taken_in.pop(upload, None)
         rest = list(self._taken_in.values())
         self._forget_all()
         for other, members in rest:
@@ -415,6 +419,9 @@ class MemoryIndex:
 
     def has_upload(self, upload: UploadId) -> bool:
         return upload in self._uploads
+
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        return sorted(upload for upload in self._uploads if str(upload) > after)[:limit]
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))

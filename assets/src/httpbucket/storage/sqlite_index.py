@@ -22,6 +22,7 @@ from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import candidates, chosen
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
+from httpbucket.storage.sqlite_vanished import forget_uploads
 
 
 class SqliteIndex:
@@ -81,6 +82,9 @@ class SqliteIndex:
     def remove(self, record: Record, manifest: Manifest | None) -> None:
         remove(self.database, record, manifest)
 
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        forget_uploads(self.database, uploads)
+
     def forget_replica(self, path: str, upload: UploadId) -> None:
         with self.database.writing() as connection:
             row = (path, str(upload))
@@ -92,6 +96,10 @@ class SqliteIndex:
 
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
+
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        question = "SELECT id FROM upload WHERE id > ? ORDER BY id LIMIT ?"
+        return [UploadId(upload) for (upload,) in self.database.rows(question, after, limit)]
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         if digest.algorithm == "sha256":

@@ -25,7 +25,7 @@ def find_many(
 
 
 def rows_of_many(
-    connection: sqlite3.Connection, question: str, values: Collection[bytes], *first: object
+    connection: sqlite3.Connection, question: str, values: Collection[Any], *first: object
 ) -> list[tuple[Any, ...]]:
     """The rows of a question with ``IN ({})`` for all of ``values``; ``first`` are those before."""
     rows: list[tuple[Any, ...]] = []
@@ -35,7 +35,7 @@ def rows_of_many(
     return rows
 
 
-def _portions(values: Collection[bytes]) -> Iterator[Sequence[bytes]]:
+def _portions(values: Collection[Any]) -> Iterator[Sequence[Any]]:
     """Filled up to powers of two, so that few statements are prepared; IN passes over doubles."""
     waiting = iter(values)
     while portion := list(islice(waiting, _MOST_VALUES)):
