@@ -11,7 +11,7 @@ from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, P
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
 from tests.backends import local_backend
-from tests.examples import upload_id
+from tests.examples import identity, upload_id
 
 ID = PartialId("0123456789abcdef0123456789abcdef")
 PARTIAL = PartialUpload(ID, 10, {"filename": "a.txt", "topic": "nächtlich"}, "filename YQ==")
@@ -120,6 +120,16 @@ def test_who_holds_it_is_told_that_it_is_wanted(stores: Stores) -> None:
     thread.join()
 
 
+def leave_bytes(stores: Stores, layout: Layout) -> Path:
+    """What is there when a process dies at the end of finishing: where the bytes are."""
+    appended(stores, b"0123456789")
+    path = layout.partial_uploads / str(ID) / "bytes"
+    with stores.partials.hold(ID, seconds=1) as held:
+        held.finish(upload_id(7))
+    path.write_bytes(b"0123456789")
+    return path
+
+
 class TestOnDisk:
     """What the local backend does when processes die."""
 
@@ -158,6 +168,35 @@ class TestOnDisk:
         appended(other.stores, b"two")
         other.stores.index.close()
         assert content(stores) == b"one two"
+
+    def test_bytes_of_a_finished_one_that_a_process_left_are_forgotten(
+        self, stores: Stores, layout: Layout
+    ) -> None:
+        left = leave_bytes(stores, layout)
+        assert stores.partials.sweep() == 1
+        assert left.exists() is False
+        assert stores.partials.sweep() == 0
+
+    def test_whoever_asks_for_it_forgets_them_as_well(self, stores: Stores, layout: Layout) -> None:
+        left = leave_bytes(stores, layout)
+        with stores.partials.hold(ID, seconds=1) as held:
+            assert (held.partial.upload, held.size) == (upload_id(7), 10)
+        assert left.exists() is False
+
+    def test_those_of_unfinished_ones_stay(self, stores: Stores) -> None:
+        appended(stores, b"0123456789")
+        assert stores.partials.sweep() == 0
+        assert content(stores) == b"0123456789"
+
+    def test_nobody_calls_a_blob_named_for_bytes_that_are_still_here(self, stores: Stores) -> None:
+        appended(stores, b"0123456789")
+        blob = identity(b"0123456789")
+        with stores.partials.hold(ID, seconds=1) as held:
+            staged = held.staged()
+            stores.blobs.keep(staged, blob)
+            assert stores.blobs.is_named(blob) is None
+            staged.discard()
+        assert stores.blobs.is_named(blob) is None
 
     def test_nothing_of_it_is_for_others_to_read(self, stores: Stores, layout: Layout) -> None:
         path = layout.partial_uploads / str(ID)

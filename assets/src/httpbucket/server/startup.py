@@ -49,6 +49,8 @@ def prepare(stores: Stores, services: Services) -> None:
 
 def _clear(stores: Stores) -> None:
     swept = stores.staging.sweep()
+    # Another name of a blob that an upload names, and would keep it from being freed.
+    stores.partials.sweep()
     if swept:
         logger.info("Removed %d unfinished uploads of earlier processes.", swept)
     finished = stores.replicas.finish()

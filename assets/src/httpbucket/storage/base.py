@@ -327,6 +327,10 @@ class PartialUploads(Protocol):
         """
         ...
 
+    def sweep(self) -> int:
+        """Forget the bytes that dead processes left of finished ones; of how many."""
+        ...
+
     def expire(self, before: float) -> int:
         """Forget those that got no bytes since ``before`` (seconds since 1970); how many."""
         ...
