@@ -35,6 +35,7 @@ class Bench:
         self.stores = stores
         self.services = build(Settings.from_environ({}), stores)
         stores.index.prepare()
+        stores.index.leases_since(datetime.now(UTC) - timedelta(days=9))
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, name: str = "a.xml") -> Record:
@@ -141,6 +142,24 @@ def test_a_run_can_be_stopped_and_goes_on_from_there(
     second = bench.services.collect.run(now, after=first.last)
     assert (second.looked_at, second.last) == (4, None)
     assert first.blobs + second.blobs == 9
+
+
+def test_nothing_goes_before_leases_that_a_lost_index_held_are_over(tmp_path: Path) -> None:
+    stores = local_backend(tmp_path / "store").stores
+    services = build(Settings.from_environ({"LEASE_SECONDS": "86400"}), stores)
+    services.reindex.catch_up()
+    keep(stores, ORPHAN)
+    now = datetime.now(UTC) + timedelta(hours=2)
+    with pytest.raises(IndexNotReady, match=r"before .* is not known"):
+        services.collect.run(now)
+    assert services.collect.run(now, dry_run=True).blobs == 1
+    with pytest.raises(IndexNotReady):
+        services.collect.run(now + timedelta(hours=23))
+    assert services.collect.run(now, dry_run=True).blobs == 1
+    assert services.collect.run(now, despite_lost_leases=True).blobs == 1
+    keep(stores, ORPHAN)
+    assert services.collect.run(now + timedelta(days=1)).blobs == 1
+    stores.index.close()
 
 
 def test_nothing_goes_while_the_index_is_being_rebuilt(bench: Bench) -> None:

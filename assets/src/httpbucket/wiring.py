@@ -439,6 +439,7 @@ class _Assembly:
             index=self.stores.index,
             let_go=self.let_go,
             grace_seconds=self.settings.collect_grace_seconds,
+            lease_seconds=self.settings.lease_seconds,
         )
 
     @cached_property
