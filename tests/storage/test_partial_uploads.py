@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from httpbucket.config import Settings
+from httpbucket.domain.errors import StorageFull
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.storage.local.layout import Layout
-from httpbucket.wiring import Stores
+from httpbucket.wiring import Stores, open_local
 from tests.backends import local_backend
 from tests.examples import identity, upload_id
 
@@ -197,6 +199,21 @@ class TestOnDisk:
             assert stores.blobs.is_named(blob) is None
             staged.discard()
         assert stores.blobs.is_named(blob) is None
+
+    def test_all_that_were_begun_have_to_fit_into_the_quota(self, root: Path) -> None:
+        environ = {"ARCHIVE_DIR": str(root), "MAX_STORE_BYTES": "25"}
+        stores = open_local(Settings.from_environ(environ))
+        others = [PartialUpload(PartialId(f"{number:032x}"), 10) for number in range(4)]
+        stores.partials.create(others[0])
+        with pytest.raises(StorageFull, match="MAX_STORE_BYTES"):
+            stores.partials.create(others[1])
+        with stores.partials.hold(others[0].id, seconds=1) as held:
+            held.finish(upload_id(7))
+        stores.partials.create(others[2])
+        with stores.partials.hold(ID, seconds=1) as held:
+            held.remove()
+        stores.partials.create(others[3])
+        stores.index.close()
 
     def test_nothing_of_it_is_for_others_to_read(self, stores: Stores, layout: Layout) -> None:
         path = layout.partial_uploads / str(ID)

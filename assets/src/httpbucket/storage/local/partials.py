@@ -35,7 +35,7 @@ class LocalPartialUploads:
         self._watch = WantedWatch()
 
     def create(self, partial: PartialUpload) -> None:
-        self._staging.require(partial.length)
+        self._staging.require(partial.length, promised=self._promised)
         with told_as_refusals():
             aside = self._staging.directory(str(partial.id))
             try:
@@ -65,6 +65,10 @@ class LocalPartialUploads:
     def expire(self, before: float) -> int:
         with told_as_refusals():
             return sum(self._remove_if_idle(path, before) for path in self._root.iterdir())
+
+    def _promised(self) -> int:
+        """All bytes of the unfinished ones, those that are still to come too."""
+        return sum(_promised(path) for path in self._root.iterdir())
 
     def _remove_if_idle(self, path: Path, before: float) -> bool:
         with suppress(PartialNotFound, PartialBusy), _locked(path, 0):
@@ -214,6 +218,13 @@ def _forget_bytes_of_finished(path: Path, partial: PartialUpload) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _promised(path: Path) -> int:
+    with suppress(PartialNotFound):
+        partial = _read(path)
+        return 0 if partial.upload else partial.length
+    return 0
 
 
 def _modified(path: Path) -> float:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -129,10 +130,10 @@ class LocalStaging:
                 raise
             return staged
 
-    def require(self, size: int) -> None:
-        """Raise `StorageFull` unless ``size`` bytes may come."""
+    def require(self, size: int, *, promised: Callable[[], int]) -> None:
+        """Raise `StorageFull` unless ``size`` bytes may come beside what was ``promised``."""
         with told_as_refusals():
-            self._room.require(size)
+            self._room.require(size, promised=promised)
 
     def share(self) -> Share:
         """Room for what is written beside staged files."""
