@@ -17,7 +17,7 @@ from httpbucket.cli.progress import progress
 from tests.cli.conftest import Store
 from tests.live.server import SOURCE, wait_until
 
-VERBS = (["collect"], ["scrub"], ["reindex"])
+VERBS = (["collect", "--despite-lost-leases"], ["scrub"], ["reindex"])
 
 
 def environ_of(store: Store, **more: str) -> dict[str, str]:

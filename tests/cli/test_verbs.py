@@ -14,7 +14,7 @@ from tests.builders import tar, tar_member
 from tests.cli.conftest import Store
 from tests.examples import file_of, identity, keep_staged
 
-_JSON_VERBS = (["expire"], ["collect"], ["scrub"], ["reindex"], ["stats"])
+_JSON_VERBS = (["expire"], ["collect", "--despite-lost-leases"], ["scrub"], ["reindex"], ["stats"])
 
 
 @pytest.mark.parametrize("verb", _JSON_VERBS, ids=lambda verb: verb[0])
@@ -199,7 +199,9 @@ class TestCollect:
         assert store.stores.blobs.size(identity(b"orphan")) == 6
         shown = store.call("collect", "--dry-run", COLLECT_GRACE_SECONDS="0").out
         assert shown.startswith(str(identity(b"orphan")))
-        ended = store.call("collect", COLLECT_GRACE_SECONDS="0")
+        refused = store.call("collect", COLLECT_GRACE_SECONDS="0")
+        assert (refused.status, "is not known" in refused.err) == (1, True)
+        ended = store.call("collect", "--despite-lost-leases", COLLECT_GRACE_SECONDS="0")
         assert (ended.status, ended.out.startswith("Freed 1 of ")) == (0, True)
         assert store.stores.blobs.size(identity(b"orphan")) is None
         assert store.stores.blobs.size(identity(b"stays")) == 5

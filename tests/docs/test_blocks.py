@@ -63,6 +63,7 @@ CONSOLE = {
         "needs another machine; the same page's copy is read"
     ),
     "INDEX_PATH=/var/tmp/bucket-index.sqlite3 make run": "test_trouble: another place",
+    "http-bucket collect": "tests/cli/test_verbs; a new store refuses",
     "http-bucket import --dry-run /srv/original": "tests/cli/test_import",
     "http-bucket import /srv/original": "tests/cli/test_import",
     "rm -f /tmp/bucket/archive/private/index.sqlite3*": "test_starting: rebuilt index",

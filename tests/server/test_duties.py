@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,64 @@ class TestClearingUp:
         assert duties.complete_index() is True
         assert stores.index.has_upload(record.id) is False
         stores.index.close()
+
+
+class TestCutShortDeletes:
+    def test_a_start_frees_what_they_left(self, store: Stores) -> None:
+        delete_and_die(store)
+        startup.prepare(store, services_of(store))
+        assert store.blobs.size(identity(b"content")) is None
+        assert list(store.records.removed()) == []
+
+    def test_nothing_goes_that_an_index_which_is_not_complete_may_not_know(
+        self, store: Stores
+    ) -> None:
+        delete_and_die(store)
+        other = keep_upload(store, b"content", number=1)
+        store.index.mark_incomplete()
+        duties = Duties(store, services_of(store))
+        duties.clear_up()
+        assert duties.complete_index() is True
+        duties.finish_deletes()
+        duties.finish_deletes()
+        assert list(store.records.removed()) == []
+        assert store.index.find(identity(b"content")) == (identity(b"content"),)
+        assert store.blobs.size(file_of(other).blob.sha256) == 7
+
+    def test_what_a_delete_could_not_finish_is_finished_a_round_later(self, store: Stores) -> None:
+        services = services_of(store)
+        duties = Duties(store, services)
+        assert duties._try_to_complete_index() is True
+        delete_and_die(store)
+        assert duties._try_to_complete_index() is True
+        assert store.blobs.size(identity(b"content")) == 7
+        assert duties._try_to_complete_index() is True
+        assert store.blobs.size(identity(b"content")) is None
+
+    def test_one_that_an_incomplete_index_stopped_is_not_forgotten(self, store: Stores) -> None:
+        record = keep_upload(store, b"content")
+        services = services_of(store)
+        services.reindex.catch_up()
+        remove = store.records.remove
+
+        def remove_and_lose_the_index(*args: Any, **options: Any) -> Record | None:
+            removed = remove(*args, **options)
+            store.index.mark_incomplete()
+            return removed
+
+        store.records.remove = remove_and_lose_the_index  # type: ignore[method-assign]
+        assert services.delete.upload(record.id).is_finished is False
+        assert services.delete.removed() == {record.id}
+        services.reindex.catch_up()
+        assert services.delete.finish() == 1
+        assert store.blobs.size(identity(b"content")) is None
+
+
+def delete_and_die(stores: Stores) -> None:
+    """Remove an upload of ``content``, and nothing of what that leaves."""
+    record = keep_upload(stores, b"content")
+    services_of(stores).reindex.catch_up()
+    assert stores.records.remove(record.id) == record
 
 
 @pytest.fixture

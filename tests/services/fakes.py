@@ -72,10 +72,17 @@ class RecordingIndex(MemoryIndex):
             raise self.refusal
         return super().find_many(algorithm, values)
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         if refusal := self.refusal or self.lease_refusal:
             raise refusal
-        return super().lease(blobs, at_least=at_least, until=until)
+        return super().lease(blobs, at_least=at_least, until=until, despite_uploads=despite_uploads)
 
     def is_complete(self) -> bool:
         if self.refusal:

@@ -185,6 +185,13 @@ class TestLeases:
 class ForgettingIndex(RecordingIndex):
     """Everything expires just before it is leased."""
 
-    def lease(self, blobs: object, *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: object,
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         self._aliases.clear()
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
+from httpbucket.domain.checksum_file import read_checksum_file
 from httpbucket.domain.digest import EMPTY, Digest
 from httpbucket.domain.errors import BucketError, IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.server.startup import prepare
 from httpbucket.services import collect
 from httpbucket.services.collect import CollectTally
-from httpbucket.services.ingest import Offer
+from httpbucket.services.ingest import Offer, Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
@@ -38,6 +40,7 @@ class Bench:
         self.stores = stores
         self.services = build(Settings.from_environ({}), stores)
         stores.index.prepare()
+        stores.index.leases_since(datetime.now(UTC) - timedelta(days=9))
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, name: str = "a.xml") -> Record:
@@ -106,6 +109,24 @@ def test_what_is_leased_stays(bench: Bench) -> None:
     assert bench.collect().blobs == 0
 
 
+def test_what_came_of_a_tree_stays_for_the_rest(bench: Bench) -> None:
+    checksums = b"".join(
+        hashlib.sha256(content).hexdigest().encode() + b"  " + name + b"\n"
+        for name, content in ((b"a", b"one"), (b"b", b"two"))
+    )
+    offers = bench.services.offer_tree
+    tree = offers.offer("tree", read_checksum_file([checksums], preferred="sha256"), {})
+    act = bench.services.ingest.begin()
+    try:
+        half = act.new_file()
+        half.write(tar(tar_member("a", b"one")))
+        assert offers.complete(tree.id, half, Terms()).missing == ("b",)
+    finally:
+        act.close()
+    assert bench.collect().blobs == 0
+    assert offers.look(tree.id).missing == ("b",)
+
+
 def test_a_dry_run_counts_and_frees_nothing(bench: Bench) -> None:
     keep(bench.stores, ORPHAN)
     assert bench.collect(dry_run=True) == CollectTally(2, 1, len(ORPHAN))
@@ -126,6 +147,24 @@ def test_a_run_can_be_stopped_and_goes_on_from_there(
     second = bench.services.collect.run(now, after=first.last)
     assert (second.looked_at, second.last) == (4, None)
     assert first.blobs + second.blobs == 9
+
+
+def test_nothing_goes_before_leases_that_a_lost_index_held_are_over(tmp_path: Path) -> None:
+    stores = local_backend(tmp_path / "store").stores
+    services = build(Settings.from_environ({"LEASE_SECONDS": "86400"}), stores)
+    services.reindex.catch_up()
+    keep(stores, ORPHAN)
+    now = datetime.now(UTC) + timedelta(hours=2)
+    with pytest.raises(IndexNotReady, match=r"before .* is not known"):
+        services.collect.run(now)
+    assert services.collect.run(now, dry_run=True).blobs == 1
+    with pytest.raises(IndexNotReady):
+        services.collect.run(now + timedelta(hours=23))
+    assert services.collect.run(now, dry_run=True).blobs == 1
+    assert services.collect.run(now, despite_lost_leases=True).blobs == 1
+    keep(stores, ORPHAN)
+    assert services.collect.run(now + timedelta(days=1)).blobs == 1
+    stores.index.close()
 
 
 def test_nothing_goes_while_the_index_is_being_rebuilt(bench: Bench) -> None:

@@ -26,7 +26,7 @@ from httpbucket.domain.errors import (
 )
 from httpbucket.domain.freed import Freed
 from httpbucket.domain.public_path import PublicPath
-from httpbucket.domain.upload import Record
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server.startup import prepare
 from httpbucket.services.ingest import Offer, Terms
 from httpbucket.storage.local.layout import Layout
@@ -336,6 +336,22 @@ def assert_consistent(root: Path, record: Record, other: Record, *, is_there: bo
     latest = layout.root / "replica/user/bob/results.latest"
     assert latest.is_symlink() is is_there
     stores.index.close()
+
+
+def test_a_number_that_another_upload_got_meanwhile_is_known_to_be_its() -> None:
+    stores = memory_backend().stores
+    bench = Bench(stores)
+    (replica,) = bench.upload(CONTENT, username="bob").replicas
+    forget, others = stores.index.forget_replica, list[Record]()
+
+    def forget_too_late(path: str, upload: UploadId) -> None:
+        others.append(bench.upload(b"other", username="bob"))
+        forget(path, upload)
+
+    stores.index.forget_replica = forget_too_late  # type: ignore[method-assign]
+    bench.delete_replica(replica.path)
+    assert [one.path for one in others[0].replicas] == [replica.path]
+    assert stores.index.find_replica(replica.path) == others[0].id
 
 
 @pytest.mark.parametrize("is_asked", [False, True])

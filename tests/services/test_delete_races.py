@@ -89,6 +89,11 @@ def upload_often(root: Path, name: str, rounds: int) -> int:
     return refused
 
 
+def collect(services: Services) -> int:
+    now = datetime.now(UTC) + timedelta(seconds=2)
+    return services.collect.run(now, despite_lost_leases=True).blobs
+
+
 def delete_all(root: Path, seconds: float) -> int:
     """Delete whatever comes."""
     stores, services = opened(root)
@@ -109,7 +114,7 @@ def collect_always(root: Path, seconds: float) -> int:
     freed = 0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        freed += services.collect.run(datetime.now(UTC) + timedelta(seconds=2)).blobs
+        freed += collect(services)
     return freed
 
 
@@ -153,7 +158,7 @@ def work_until_killed(root: Path, journal: Path, seed: int) -> None:
             os.write(descriptor, f"-{one}\n".encode())
             services.delete.upload(one)
         else:
-            services.collect.run(datetime.now(UTC) + timedelta(seconds=2))
+            collect(services)
 
 
 def kill_at(root: Path, journal: Path, seconds: float, seed: int) -> None:

@@ -110,6 +110,18 @@ def test_a_leased_upload_stays(stores: Stores) -> None:
     assert bench.expire.run(LATER) == ExpireTally()
 
 
+def test_what_somebody_was_told_to_be_here_stays_though_newer_ones_come(stores: Stores) -> None:
+    bench = Bench(stores, REPLICATE_0="user/${USERNAME}", REPLICATE_0_KEEP="1", LEASE_SECONDS="600")
+    record = bench.upload(b"first", username="bob")
+    assert bench.services.ask.find([identity(b"first")]) == (identity(b"first"),)
+    bench.upload(b"second", username="bob")
+    now = NOW + timedelta(minutes=bench.minutes)
+    assert bench.expire.run(now) == ExpireTally()
+    assert bench.services.ask.find([identity(b"first")]) == (identity(b"first"),)
+    assert bench.expire.run(now + timedelta(hours=1)).uploads == 1
+    assert stores.records.has(record.id) is False
+
+
 def test_a_mark_that_comes_at_the_last_moment_holds(stores: Stores) -> None:
     bench = Bench(stores)
     record = bench.upload(b"x", days=1)

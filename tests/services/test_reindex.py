@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, repeat
@@ -12,6 +13,7 @@ import pytest
 
 from httpbucket.domain.manifest import ManifestEntry
 from httpbucket.domain.upload import Record, UploadId
+from httpbucket.services import reindex as reindex_module
 from httpbucket.services.reindex import Reindex
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryRecords
@@ -124,6 +126,69 @@ class TestCatchingUp:
         reindex_of(stores).catch_up()
         assert stores.index.find(identity(b"content")) == (identity(b"content"),)
         stores.index.close()
+
+
+class TestWhatIsGone:
+    def test_uploads_that_somebody_removed_by_hand_are_forgotten(self, tmp_path: Path) -> None:
+        layout = Layout(tmp_path / "store")
+        stores = local_backend(layout.root).stores
+        records = [keep_upload(stores, b"%d" % n, number=n) for n in range(5)]
+        reindex = reindex_of(stores)
+        reindex.catch_up()
+        for number in (0, 2, 4):
+            shutil.rmtree(layout.upload(records[number].id))
+        stores.index.mark_incomplete()
+        assert reindex.catch_up() is True
+        assert stores.index.uploads(limit=9) == [records[1].id, records[3].id]
+        known = [bool(stores.index.find(identity(b"%d" % n))) for n in range(5)]
+        assert known == [False, True, False, True, False]
+        assert stores.index.totals().uploads == 2
+        stores.index.close()
+
+    def test_many_are_forgotten_in_portions(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reindex_module, "UPLOADS_AT_ONCE", 2)
+        for number in range(7):
+            stores.index.add(record_of(descriptor(b"%d" % number), number=number), None)
+        kept = keep_upload(stores, b"kept", number=8)
+        assert reindex_of(stores).catch_up() is True
+        assert list(stores.index.uploads(limit=9)) == [kept.id]
+
+    def test_days_that_are_agreed_on_are_left_alone(self, stores: Stores) -> None:
+        old = record_of(descriptor(b"old"), days=-30)
+        stores.index.add(old, None)
+        stores.index.mark_complete(agreed_day="2026/11/01")
+        assert reindex_of(stores).catch_up() is True
+        assert stores.index.has_upload(old.id) is True
+
+    def test_one_that_is_published_meanwhile_stays(self, stores: Stores) -> None:
+        keep_upload(stores, b"first", number=1)
+        published: list[Record] = []
+
+        def publish() -> bool:
+            record = keep_upload(stores, b"second", number=2)
+            stores.index.add(record, None)
+            published.append(record)
+            return True
+
+        assert reindex_of(stores).catch_up(may_go_on=publish) is True
+        assert stores.index.has_upload(published[0].id) is True
+
+    def test_one_whose_delete_failed_meanwhile_is_taken_in_again(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        record = record_of(keep(stores, b"content"))
+        stores.index.add(record, None)
+        forget = stores.index.forget_uploads
+
+        def put_back_then_forget(uploads: Collection[UploadId]) -> None:
+            stores.records.publish(record)
+            forget(uploads)
+
+        monkeypatch.setattr(stores.index, "forget_uploads", put_back_then_forget)
+        assert reindex_of(stores).catch_up() is True
+        assert stores.index.has_upload(record.id) is True
 
 
 class TestDamage:

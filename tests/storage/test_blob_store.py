@@ -69,6 +69,13 @@ class TestBlobStore:
         keep_upload(stores, CONTENT)
         assert stores.blobs.is_named(identity(CONTENT)) in {True, None}
 
+    def test_a_blob_that_only_a_removed_upload_names_is_not_said_to_be_named(
+        self, stores: Stores
+    ) -> None:
+        record = keep_upload(stores, CONTENT)
+        stores.records.remove(record.id)
+        assert not stores.blobs.is_named(identity(CONTENT))
+
     def test_nobody_claims_to_know_whether_the_empty_blob_is_named(self, stores: Stores) -> None:
         keep_upload(stores, b"")
         assert stores.blobs.is_named(identity(b"")) is None

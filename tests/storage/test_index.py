@@ -13,7 +13,7 @@ from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.manifest import ManifestEntry, read_manifest
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, Replica, UploadId
-from httpbucket.storage.base import Index, KnownBlob, Manifest, Totals
+from httpbucket.storage.base import FoundUploads, Index, KnownBlob, Manifest, Totals
 from tests.examples import NOW, descriptor, file_of, identity, record_of, tree_of, upload_id
 
 ONE, OTHER = descriptor(b"one"), descriptor(b"other")
@@ -62,13 +62,6 @@ class TestIndex:
         index.add(record_of(ONE, number=1), None)
         assert index.has_upload(upload_id(1)) is True
         assert index.has_upload(upload_id(2)) is False
-
-    def test_of_many_uploads_those_are_known_that_were_taken_in(self, index: Index) -> None:
-        uploads = [upload_id(number) for number in range(1, 9)]
-        for number in (2, 5):
-            index.add(record_of(ONE, number=number), None)
-        assert set(index.known_uploads(uploads)) == {upload_id(2), upload_id(5)}
-        assert not index.known_uploads([])
 
     def test_two_contents_of_one_md5_are_both_found(self, index: Index) -> None:
         for number, blob in enumerate(COLLIDING):
@@ -371,6 +364,38 @@ class TestRemoving:
             with manifest_of_tree() as manifest:
                 index.remove(record_with_tree(number), manifest)
 
+    def test_uploads_without_a_record_are_forgotten_with_all_that_only_they_named(
+        self, index: Index
+    ) -> None:
+        before = index.totals()
+        records = [full_record(number) for number in range(3)]
+        for record in records:
+            with manifest_of_tree() as manifest:
+                index.add(record, manifest)
+        index.forget_uploads([records[0].id, records[2].id])
+        assert index.uploads(limit=9) == [records[1].id]
+        assert index.find(OTHER.sha256) == (OTHER.sha256,)
+        assert index.find_replica(records[1].replicas[0].path) == records[1].id
+        assert index.find_unpacked(ONE.sha256) == (records[1].id,)
+        index.forget_uploads([records[1].id, records[1].id])
+        index.forget_uploads([records[1].id])
+        assert index.totals() == before
+        for blob in (ONE, OTHER):
+            assert not any(index.find(digest) for digest in blob.all_digests())
+        assert index.unnamed([ONE.sha256, OTHER.sha256]) == (ONE.sha256, OTHER.sha256)
+        assert index.find_replica(records[1].replicas[0].path) is None
+        assert index.find_retried("job 1", since=NOW - timedelta(days=1)) == ()
+        found = index.find_uploads(UploadFilter(headers={"user": "bob"}), limit=9)
+        assert found == FoundUploads((), None)
+
+    def test_uploads_are_told_in_order_and_portions(self, index: Index) -> None:
+        records = [record_of(ONE, number=number) for number in (3, 1, 2)]
+        for record in records:
+            index.add(record, None)
+        ids = sorted(record.id for record in records)
+        assert list(index.uploads(limit=2)) == ids[:2]
+        assert list(index.uploads(after=str(ids[1]), limit=2)) == ids[2:]
+
     def test_a_path_that_another_upload_took_over_stays(self, index: Index) -> None:
         replicas = (Replica("replica/user/bob/a.20261121.1432.0", "uploaded"),)
         first, second = (
@@ -380,7 +405,9 @@ class TestRemoving:
         index.add(second, None)
         index.remove(first, None)
         assert index.find_replica(replicas[0].path) == second.id
-        index.forget_replica(replicas[0].path)
+        index.forget_replica(replicas[0].path, first.id)
+        assert index.find_replica(replicas[0].path) == second.id
+        index.forget_replica(replicas[0].path, second.id)
         assert index.find_replica(replicas[0].path) is None
 
 
@@ -390,6 +417,16 @@ TREE_ENTRIES = [ManifestEntry("a.txt", OTHER), ManifestEntry("b/a.txt", OTHER)]
 def record_with_tree(number: int) -> Record:
     """An upload of ``ONE`` that was unpacked to `TREE_ENTRIES`."""
     return replace(record_of(ONE, number=number), tree=tree_of(b"archive", TREE_ENTRIES)[0])
+
+
+def full_record(number: int) -> Record:
+    """The same with everything that the index remembers of an upload."""
+    return replace(
+        record_with_tree(number),
+        replicas=(Replica(f"replica/user/bob/a.20261121.1432.{number}", "uploaded"),),
+        headers={"user": "bob"},
+        idempotency_key=f"job {number}",
+    )
 
 
 @contextmanager

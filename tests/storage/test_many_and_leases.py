@@ -156,10 +156,22 @@ class TestLeases:
         index.mark_complete(agreed_day="2026/11/19")
         assert index.leases_since(NOW + DAY) == NOW
 
+    def test_a_content_that_no_upload_names_gets_one(self, index: Index) -> None:
+        add(index, [expiring(ONE, None)])
+        assert lease(index, ONE, OTHER) is True
+        assert leased(index, now=NOW) == {OTHER.sha256}
+        assert lease(index, OTHER) is False
 
-def test_only_while_it_is_being_rebuilt_an_unknown_content_gets_a_lease(index: Index) -> None:
-    assert lease(index, ONE) is True
-    assert leased(index, now=NOW) == {ONE.sha256}
+    def test_where_uploads_may_go_at_any_time_they_count_for_nothing(self, index: Index) -> None:
+        add(index, [expiring(ONE, None)])
+
+        def lease_despite_uploads(now: datetime) -> bool:
+            until = now + DAY + HOUR
+            return index.lease(raw(ONE), at_least=now + DAY, until=until, despite_uploads=True)
+
+        moments = (NOW, NOW + HOUR, NOW + 2 * HOUR)
+        assert [lease_despite_uploads(now) for now in moments] == [True, False, True]
+        assert leased(index, now=NOW + DAY + 3 * HOUR) == {ONE.sha256}
 
 
 class TestFindRetried:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from httpbucket.config import Settings
+from httpbucket.domain.errors import StorageFull
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.storage.local.layout import Layout
-from httpbucket.wiring import Stores
+from httpbucket.wiring import Stores, open_local
 from tests.backends import local_backend
-from tests.examples import upload_id
+from tests.examples import identity, upload_id
 
 ID = PartialId("0123456789abcdef0123456789abcdef")
 PARTIAL = PartialUpload(ID, 10, {"filename": "a.txt", "topic": "nächtlich"}, "filename YQ==")
@@ -120,6 +122,16 @@ def test_who_holds_it_is_told_that_it_is_wanted(stores: Stores) -> None:
     thread.join()
 
 
+def leave_bytes(stores: Stores, layout: Layout) -> Path:
+    """What is there when a process dies at the end of finishing: where the bytes are."""
+    appended(stores, b"0123456789")
+    path = layout.partial_uploads / str(ID) / "bytes"
+    with stores.partials.hold(ID, seconds=1) as held:
+        held.finish(upload_id(7))
+    path.write_bytes(b"0123456789")
+    return path
+
+
 class TestOnDisk:
     """What the local backend does when processes die."""
 
@@ -158,6 +170,50 @@ class TestOnDisk:
         appended(other.stores, b"two")
         other.stores.index.close()
         assert content(stores) == b"one two"
+
+    def test_bytes_of_a_finished_one_that_a_process_left_are_forgotten(
+        self, stores: Stores, layout: Layout
+    ) -> None:
+        left = leave_bytes(stores, layout)
+        assert stores.partials.sweep() == 1
+        assert left.exists() is False
+        assert stores.partials.sweep() == 0
+
+    def test_whoever_asks_for_it_forgets_them_as_well(self, stores: Stores, layout: Layout) -> None:
+        left = leave_bytes(stores, layout)
+        with stores.partials.hold(ID, seconds=1) as held:
+            assert (held.partial.upload, held.size) == (upload_id(7), 10)
+        assert left.exists() is False
+
+    def test_those_of_unfinished_ones_stay(self, stores: Stores) -> None:
+        appended(stores, b"0123456789")
+        assert stores.partials.sweep() == 0
+        assert content(stores) == b"0123456789"
+
+    def test_nobody_calls_a_blob_named_for_bytes_that_are_still_here(self, stores: Stores) -> None:
+        appended(stores, b"0123456789")
+        blob = identity(b"0123456789")
+        with stores.partials.hold(ID, seconds=1) as held:
+            staged = held.staged()
+            stores.blobs.keep(staged, blob)
+            assert stores.blobs.is_named(blob) is None
+            staged.discard()
+        assert stores.blobs.is_named(blob) is None
+
+    def test_all_that_were_begun_have_to_fit_into_the_quota(self, root: Path) -> None:
+        environ = {"ARCHIVE_DIR": str(root), "MAX_STORE_BYTES": "25"}
+        stores = open_local(Settings.from_environ(environ))
+        others = [PartialUpload(PartialId(f"{number:032x}"), 10) for number in range(4)]
+        stores.partials.create(others[0])
+        with pytest.raises(StorageFull, match="MAX_STORE_BYTES"):
+            stores.partials.create(others[1])
+        with stores.partials.hold(others[0].id, seconds=1) as held:
+            held.finish(upload_id(7))
+        stores.partials.create(others[2])
+        with stores.partials.hold(ID, seconds=1) as held:
+            held.remove()
+        stores.partials.create(others[3])
+        stores.index.close()
 
     def test_nothing_of_it_is_for_others_to_read(self, stores: Stores, layout: Layout) -> None:
         path = layout.partial_uploads / str(ID)

@@ -381,7 +381,7 @@ class _Assembly:
             kept=KeptAlready(blobs=stores.blobs, index=stores.index, digests=settings.digests),
             records=stores.records,
             retries=self.retries,
-            index=stores.index,
+            leases=self._leases_of(stores.index),
             limits=self.unpack_limits,
             keep_seconds=settings.partial_seconds,
             now=self.now,
@@ -397,7 +397,15 @@ class _Assembly:
             lookup=Lookup(blobs=self.stores.blobs, index=index),
             blobs=self.stores.blobs,
             index=index,
-            leases=Leases(index=index, seconds=self.settings.lease_seconds, now=self.now),
+            leases=self._leases_of(index),
+        )
+
+    def _leases_of(self, index: Index) -> Leases:
+        return Leases(
+            index=index,
+            seconds=self.settings.lease_seconds,
+            now=self.now,
+            despite_uploads=self.settings.retention.supersedes,
         )
 
     @cached_property
@@ -448,6 +456,7 @@ class _Assembly:
             index=self.stores.index,
             let_go=self.let_go,
             grace_seconds=self.settings.collect_grace_seconds,
+            lease_seconds=self.settings.lease_seconds,
         )
 
     @cached_property

@@ -20,6 +20,11 @@ def add_to(verbs: Verbs) -> argparse.ArgumentParser:
         description="Free contents that no upload names, and that nothing else on the disk names.",
     )
     add_dry_run(parser)
+    parser.add_argument(
+        "--despite-lost-leases",
+        action="store_true",
+        help="also when the index is so new that nobody knows what producers were told to be here",
+    )
     add_json(parser)
     return parser
 
@@ -41,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         tally = store.services.collect.run(
             datetime.now(UTC),
             dry_run=options.dry_run,
+            despite_lost_leases=options.despite_lost_leases,
             may_go_on=lambda: advance(store.services.collect.blobs_at_once) is None,
             on_freed=tell,
         )

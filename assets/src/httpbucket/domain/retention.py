@@ -36,6 +36,11 @@ class Retention:
     max_days: int | None = None
     templates: tuple[TemplateRetention, ...] = ()
 
+    @property
+    def supersedes(self) -> bool:
+        """Whether an upload may go because newer ones took its places."""
+        return any(one.keep is not None for one in self.templates)
+
     def parse_asked(self, text: str) -> int | None:
         """Read a client's ``Retention-Days``; None when it says nothing. Raises InvalidRetention.
 

@@ -6,6 +6,7 @@ import logging
 import threading
 
 from httpbucket.domain.errors import BucketError
+from httpbucket.domain.upload import UploadId
 from httpbucket.web.seldom import SeldomLog
 from httpbucket.wiring import Services, Stores
 
@@ -17,7 +18,8 @@ RETRY_SECONDS = 2
 
 
 class Duties:
-    """A thread of a worker that clears up behind another that was killed, and completes the index.
+    """A thread of a worker that clears up behind another that was killed, completes the index,
+    and with it the deletes that were cut short.
 
     Only one process reads the records at a time. A process whose own upload the index did not take
     in reads them itself, however complete the index says it is: another one may have passed that
@@ -28,6 +30,7 @@ class Duties:
         self._stores = stores
         self._services = services
         self._owes_reading = False
+        self._left: frozenset[UploadId] = frozenset()
         self._stopping = False
         self._seldom = SeldomLog(logger)
 
@@ -50,11 +53,10 @@ class Duties:
         self._owes_reading = swept > 0
         finished = self._stores.replicas.finish()
         recovered = self._stores.blobs.recover()
-        deleted = self._services.delete.finish()
-        if swept or finished or recovered or deleted:
+        if swept or finished or recovered:
             logger.info(
-                "Removed %d unfinished uploads, finished %d, put back %d blobs, deleted %d.",
-                *(swept, finished, recovered, deleted),
+                "Removed %d unfinished uploads, finished %d, put back %d blobs.",
+                *(swept, finished, recovered),
             )
 
     def complete_index(self) -> bool:
@@ -72,6 +74,15 @@ class Duties:
         self._owes_reading = self._owes_reading and not done
         return done
 
+    def finish_deletes(self) -> None:
+        """Let go of removed uploads that were left a round ago already: nobody else will."""
+        with self._stores.only_one("deletes") as mine:
+            if mine:
+                deleted = self._services.delete.finish(self._left)
+                if deleted:
+                    logger.info("Finished deleting %d uploads.", deleted)
+                self._left = self._services.delete.removed()
+
     def _run(self) -> None:
         try:
             self.clear_up()
@@ -85,7 +96,10 @@ class Duties:
 
     def _try_to_complete_index(self) -> bool:
         try:
-            return self.complete_index()
+            is_complete = self.complete_index()
+            if is_complete:
+                self.finish_deletes()
+            return is_complete
         except BucketError as error:
             self._seldom.warning(f"The index is not complete, and is tried again: {error}")
             return False

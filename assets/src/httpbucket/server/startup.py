@@ -35,12 +35,12 @@ def prepare(stores: Stores, services: Services) -> None:
     try:
         stores.index.prepare()
         stores.index.mark_incomplete()
-        deleted = services.delete.finish()
-        if deleted:
-            logger.info("Finished deleting %d uploads.", deleted)
         with stores.only_one("reindex") as mine:
-            if mine:
-                services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline)
+            if mine and services.reindex.catch_up(may_go_on=lambda: time.monotonic() < deadline):
+                # Only now is it known what nothing else names.
+                deleted = services.delete.finish()
+                if deleted:
+                    logger.info("Finished deleting %d uploads.", deleted)
     except BucketError as error:
         logger.warning("The index is brought up to date later: %s", error)
     finally:
@@ -49,6 +49,8 @@ def prepare(stores: Stores, services: Services) -> None:
 
 def _clear(stores: Stores) -> None:
     swept = stores.staging.sweep()
+    # Another name of a blob that an upload names, and would keep it from being freed.
+    stores.partials.sweep()
     if swept:
         logger.info("Removed %d unfinished uploads of earlier processes.", swept)
     finished = stores.replicas.finish()

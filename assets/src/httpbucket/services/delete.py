@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
 from httpbucket.domain.errors import (
@@ -92,14 +92,24 @@ class Delete:
         except (UploadNotFound, ValueError):
             raise NameNotFound(str(path)) from None
         self._remove_replica(upload, replica)
-        self._index.forget_replica(replica.path)
+        self._index.forget_replica(replica.path, upload)
         named = record.named_part(replica.part)
         size = named.blob.size if named else record.tree.size if record.tree else 0
         return Freed(0, size, (upload,))
 
-    def finish(self) -> int:
-        """Finish what dead processes left of removed uploads; how many those were."""
-        return len([self._let_go.upload(record) for record in self._records.removed()])
+    def removed(self) -> frozenset[UploadId]:
+        """The uploads that are removed and not let go of: others may be at work on them."""
+        return frozenset(record.id for record in self._records.removed())
+
+    def finish(self, uploads: Container[UploadId] | None = None) -> int:
+        """Let go of what dead processes and failures left of removed uploads; of how many.
+
+        Only of ``uploads``, if they are given. Raises `IndexNotReady` before anything that the
+        index cannot tell.
+        """
+        self._require_complete_index()
+        left = (one for one in self._records.removed() if uploads is None or one.id in uploads)
+        return sum(self._let_go.upload(record).is_finished for record in left)
 
     def _require_complete_index(self) -> None:
         if not self._index.is_complete():

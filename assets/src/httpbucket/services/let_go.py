@@ -49,7 +49,7 @@ class LetGo:
         self._now = now
 
     def upload(self, record: Record, *, despite_leases: bool = False) -> Freed:
-        """Finish with an upload that is removed. May be repeated; what fails is done later.
+        """Finish with an upload that is removed. May be repeated, as what fails is by `Delete`.
 
         A lease keeps what the upload named, unless it is to go ``despite_leases``.
         """
@@ -74,11 +74,11 @@ class LetGo:
             # Opened first: it may be freed before its members are.
             manifest = self._manifest(record, stack)
             remove_from_index(record, trees=self._trees, index=self._index)
-            self._records.forget(record.id)
             if not self._index.is_complete():
-                # What the index does not know may name the same. Collecting finds it later.
+                # What the index does not know may name the same. It stays among the removed.
                 tally.is_finished = False
                 return
+            self._records.forget(record.id)
             self._free_all([named.blob for named in record.named_blobs()], tally)
             if record.tree:
                 self._free_tree(record.tree.manifest, manifest, tally)

@@ -25,10 +25,11 @@ from httpbucket.domain.upload import Finding, Receipt
 from httpbucket.services.assemble import Assemble, AssemblyPlan
 from httpbucket.services.ingest import Terms
 from httpbucket.services.kept_already import KeptAlready, KnownContents
+from httpbucket.services.leases import Leases
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.retry import Retries
-from httpbucket.storage.base import Index, PendingTrees, Records
+from httpbucket.storage.base import PendingTrees, Records
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class OfferTree:
         kept: KeptAlready,
         records: Records,
         retries: Retries,
-        index: Index,
+        leases: Leases,
         limits: UnpackLimits,
         keep_seconds: int,
         now: Callable[[], datetime],
@@ -78,7 +79,7 @@ class OfferTree:
         self._kept = kept
         self._records = records
         self._retries = retries
-        self._index = index
+        self._leases = leases
         self._limits = limits
         self._keep_seconds = keep_seconds
         self._now = now
@@ -137,7 +138,7 @@ class OfferTree:
         if missing := _missing(tree, known):
             self._pending.save(tree)
             # So that what is known stays for as long as the rest may come.
-            self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
+            self._leases.grant_until(set(known.sha256()), tree.expires)
             return TreeAnswer(tree.id, missing)
         described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
         receipt = self._assemble.keep(

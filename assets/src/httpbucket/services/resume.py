@@ -123,7 +123,11 @@ class Resume:
             held.remove()
 
     def expire(self, now: datetime) -> int:
-        """Forget the uploads that nobody went on with in time; how many."""
+        """Forget the uploads that nobody went on with in time; how many.
+
+        With them goes what dead processes left of finished ones.
+        """
+        self._partials.sweep()
         return self._partials.expire((now - self._lifetime).timestamp())
 
     def _progress(self, held: HeldPartial, receipt: Receipt | None = None) -> Progress:

@@ -327,6 +327,10 @@ class PartialUploads(Protocol):
         """
         ...
 
+    def sweep(self) -> int:
+        """Forget the bytes that dead processes left of finished ones; of how many."""
+        ...
+
     def expire(self, before: float) -> int:
         """Forget those that got no bytes since ``before`` (seconds since 1970); how many."""
         ...
@@ -658,8 +662,15 @@ class Index(Protocol):
         """
         ...
 
-    def forget_replica(self, path: str) -> None:
-        """Forget that an upload has a replica at this path."""
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        """Forget uploads of which there is no record any more. May be repeated.
+
+        It takes long: it is for what somebody removed by hand, or a dying process left.
+        """
+        ...
+
+    def forget_replica(self, path: str, upload: UploadId) -> None:
+        """Forget that the upload has a replica at this path, unless it is another's by now."""
         ...
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
@@ -670,8 +681,8 @@ class Index(Protocol):
         """Whether the upload was taken in."""
         ...
 
-    def known_uploads(self, uploads: Collection[UploadId]) -> Collection[UploadId]:
-        """Those of the uploads that were taken in; for a thousand or so at a time."""
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        """At most ``limit`` uploads that were taken in, in order, of those ``after`` this text."""
         ...
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
@@ -687,12 +698,20 @@ class Index(Protocol):
         """
         ...
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         """Have these blobs (SHA-256, raw) stay ``at_least`` so long; whether that took a lease.
 
-        One that an upload of this index names for so long, or an earlier lease keeps, needs none;
-        every other gets one ``until`` then, all in one transaction. Where it took one, the caller
-        asks again whether the blob is known: it may have gone before its lease came.
+        One that an upload of this index names for so long needs none, unless it is to have one
+        ``despite_uploads``, nor does one that an earlier lease keeps; every other, known or not,
+        gets one ``until`` then, all in one transaction. Where it took one, the caller asks again
+        whether the blob is known: it may have gone before its lease came.
         """
         ...
 

@@ -399,14 +399,19 @@ class MemoryIndex:
             self._aliases[digest].add(identity)
 
     def remove(self, record: Record, manifest: Manifest | None) -> None:
-        self._taken_in.pop(record.id, None)
+        self.forget_uploads([record.id])
+
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        for upload in uploads:
+            self._taken_in.pop(upload, None)
         rest = list(self._taken_in.values())
         self._forget_all()
         for other, members in rest:
             self._take_in(other, members)
 
-    def forget_replica(self, path: str) -> None:
-        self._replicas.pop(path, None)
+    def forget_replica(self, path: str, upload: UploadId) -> None:
+        if self._replicas.get(path) == upload:
+            del self._replicas[path]
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
         named = self._known.keys() | self._manifests
@@ -415,8 +420,8 @@ class MemoryIndex:
     def has_upload(self, upload: UploadId) -> bool:
         return upload in self._uploads
 
-    def known_uploads(self, uploads: Collection[UploadId]) -> frozenset[UploadId]:
-        return frozenset(upload for upload in uploads if upload in self._uploads)
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        return sorted(upload for upload in self._uploads if str(upload) > after)[:limit]
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
@@ -428,11 +433,19 @@ class MemoryIndex:
             for found in self.find(Digest.of(algorithm, value))
         ]
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
         needing = [
             blob
             for blob in (Digest.of("sha256", value) for value in blobs)
-            if not self._stays(blob, at_least) and not self.leased([blob], now=at_least)
+            if (despite_uploads or not self._stays(blob, at_least))
+            and not self.leased([blob], now=at_least)
         ]
         for blob in needing:
             self._leases[blob] = max(until, self._leases.get(blob, until))

@@ -49,6 +49,9 @@ class MemoryPartialUploads:
         finally:
             kept.lock.release()
 
+    def sweep(self) -> int:
+        return 0
+
     def expire(self, before: float) -> int:
         idle = [upload for upload, kept in self._kept.items() if kept.modified < before]
         for upload in idle:

@@ -22,6 +22,7 @@ from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import find_uploads
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
+from httpbucket.storage.sqlite_vanished import forget_uploads
 
 
 class SqliteIndex:
@@ -82,9 +83,13 @@ class SqliteIndex:
     def remove(self, record: Record, manifest: Manifest | None) -> None:
         remove(self.database, record, manifest)
 
-    def forget_replica(self, path: str) -> None:
+    def forget_uploads(self, uploads: Collection[UploadId]) -> None:
+        forget_uploads(self.database, uploads)
+
+    def forget_replica(self, path: str, upload: UploadId) -> None:
         with self.database.writing() as connection:
-            connection.execute("DELETE FROM replica WHERE path = ?", (path,))
+            row = (path, str(upload))
+            connection.execute("DELETE FROM replica WHERE path = ? AND upload = ?", row)
 
     def unnamed(self, blobs: Sequence[Digest]) -> tuple[Digest, ...]:
         with self.database.reading() as connection:
@@ -93,11 +98,9 @@ class SqliteIndex:
     def has_upload(self, upload: UploadId) -> bool:
         return bool(self.database.rows("SELECT 1 FROM upload WHERE id = ?", str(upload)))
 
-    def known_uploads(self, uploads: Collection[UploadId]) -> frozenset[UploadId]:
-        question = "SELECT id FROM upload WHERE id IN ({})"
-        with self.database.reading() as connection:
-            rows = rows_of_many(connection, question, [str(upload) for upload in uploads])
-        return frozenset(UploadId(upload) for (upload,) in rows)
+    def uploads(self, *, after: str = "", limit: int) -> Sequence[UploadId]:
+        question = "SELECT id FROM upload WHERE id > ? ORDER BY id LIMIT ?"
+        return [UploadId(upload) for (upload,) in self.database.rows(question, after, limit)]
 
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         if digest.algorithm == "sha256":
@@ -111,8 +114,17 @@ class SqliteIndex:
         with self.database.one_moment() as connection:
             return find_many(connection, algorithm, values)
 
-    def lease(self, blobs: Collection[bytes], *, at_least: datetime, until: datetime) -> bool:
-        if self.is_complete() and not self._leases.may_need(at_least):
+    def lease(
+        self,
+        blobs: Collection[bytes],
+        *,
+        at_least: datetime,
+        until: datetime,
+        despite_uploads: bool = False,
+    ) -> bool:
+        if despite_uploads:
+            return self._leases.grant_despite_uploads(blobs, at_least=at_least, until=until)
+        if self.is_complete() and not self._leases.may_need(blobs, at_least):
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
 

@@ -1,7 +1,7 @@
 """Leases in the index: which contents stay for a while, whatever expires.
 
-A lease is a row only where no upload keeps its content for so long. By default none expires, so
-that asking never writes.
+A lease is a row only where no upload keeps its content for so long. By default none goes, so that
+asking never writes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ SELECT sha256 FROM blob WHERE (
     )
 ) AND sha256 IN ({})
 """
+
+# Every blob of this table is named by an upload. Counted, for 100,000 rows would take longer.
+_COUNT_KNOWN = "SELECT count(*) FROM blob WHERE sha256 IN ({})"
 
 _LEASED = "SELECT sha256 FROM lease WHERE until >= ? AND sha256 IN ({})"
 
@@ -59,6 +62,17 @@ class SqliteLeases:
         """Do what `Index.lease` does, where some upload may go too early."""
         with self._database.one_moment() as connection:
             needing = _needing(connection, blobs, at_least.timestamp())
+        return self._write(needing, until)
+
+    def grant_despite_uploads(
+        self, blobs: Collection[bytes], *, at_least: datetime, until: datetime
+    ) -> bool:
+        """The same, where an upload that does not expire may go as well."""
+        with self._database.one_moment() as connection:
+            needing = _unleased(connection, set(blobs), at_least.timestamp())
+        return self._write(needing, until)
+
+    def _write(self, needing: Collection[bytes], until: datetime) -> bool:
         if not needing:
             return False
         with self._database.writing() as connection:
@@ -66,10 +80,16 @@ class SqliteLeases:
             connection.executemany(_EXTEND, rows)
         return True
 
-    def may_need(self, at_least: datetime) -> bool:
-        """Whether any upload goes before then."""
-        question = "SELECT 1 FROM upload WHERE expires < ? LIMIT 1"
-        return bool(self._database.rows(question, at_least.timestamp()))
+    def may_need(self, blobs: Collection[bytes], at_least: datetime) -> bool:
+        """Whether any upload goes before then, or some blob is in none."""
+        with self._database.reading() as connection:
+            question = "SELECT 1 FROM upload WHERE expires < ? LIMIT 1"
+            if connection.execute(question, (at_least.timestamp(),)).fetchall():
+                return True
+            distinct = set(blobs)
+            counts = rows_of_many(connection, _COUNT_KNOWN, distinct)
+        known: int = sum(count for (count,) in counts)
+        return known < len(distinct)
 
     def of(self, blobs: Collection[Digest], now: datetime) -> frozenset[Digest]:
         """Those of the blobs that a lease keeps."""
@@ -112,7 +132,11 @@ def _needing(
 ) -> set[bytes]:
     staying = rows_of_many(connection, _STAYING, blobs, at_least)
     rest = set(blobs).difference(blob for (blob,) in staying)
-    return rest.difference(blob for (blob,) in _leased(connection, rest, at_least))
+    return _unleased(connection, rest, at_least)
+
+
+def _unleased(connection: sqlite3.Connection, blobs: set[bytes], at: float) -> set[bytes]:
+    return blobs.difference(blob for (blob,) in _leased(connection, blobs, at))
 
 
 def _leased(

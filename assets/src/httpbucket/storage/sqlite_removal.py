@@ -45,10 +45,10 @@ def _remove(database: Database, record: Record, manifest: Manifest | None) -> No
         if record.manifest is None or is_named(connection, record.manifest.value):
             return
         connection.execute("DELETE FROM manifest WHERE sha256 = ?", (record.manifest.value,))
-    members = _members(manifest) if manifest else _recorded(database, record.manifest.value)
+    members = _members(manifest) if manifest else recorded_members(database, record.manifest.value)
     while some := list(itertools.islice(members, MEMBERS_AT_ONCE)):
         with database.writing() as connection:
-            if not _remove_members(connection, record.manifest.value, some):
+            if not remove_members(connection, record.manifest.value, some):
                 return
 
 
@@ -78,10 +78,10 @@ def _remove_upload(connection: sqlite3.Connection, record: Record) -> None:
         connection.execute("DELETE FROM idempotency WHERE key = ? AND upload = ?", row)
     connection.execute("DELETE FROM upload WHERE id = ?", (upload,))
     for blob in named:
-        _forget_unless_named(connection, blob)
+        forget_unless_named(connection, blob)
 
 
-def _remove_members(
+def remove_members(
     connection: sqlite3.Connection, manifest: bytes, members: Iterable[bytes]
 ) -> bool:
     """False when the manifest has come to be named again, and its members with it."""
@@ -91,11 +91,12 @@ def _remove_members(
         connection.execute(
             "DELETE FROM named_by_manifest WHERE sha256 = ? AND manifest = ?", (blob, manifest)
         )
-        _forget_unless_named(connection, blob)
+        forget_unless_named(connection, blob)
     return True
 
 
-def _forget_unless_named(connection: sqlite3.Connection, blob: bytes) -> None:
+def forget_unless_named(connection: sqlite3.Connection, blob: bytes) -> None:
+    """Forget a blob and its digests when nothing names it any more."""
     if is_named(connection, blob):
         return
     found = connection.execute("SELECT algorithms, digests FROM blob WHERE sha256 = ?", (blob,))
@@ -112,7 +113,7 @@ def _members(manifest: Manifest) -> Iterator[bytes]:
     return (entry.blob.sha256.value for entry in manifest.entries if entry.blob)
 
 
-def _recorded(database: Database, manifest: bytes) -> Iterator[bytes]:
+def recorded_members(database: Database, manifest: bytes) -> Iterator[bytes]:
     """What the index has of a manifest, by looking at all members of all trees."""
     rows = database.rows("SELECT sha256 FROM named_by_manifest WHERE manifest = ?", manifest)
     return (blob for (blob,) in rows)

@@ -100,7 +100,10 @@ class LocalBlobStore:
         if status is None:
             return False
         # Who pins it may also have named it in a directory that is being built. A single name
-        # tells nothing: a copy of a store may be one without its hardlinks.
+        # tells nothing: a copy of a store may be one without its hardlinks. In the trash a removed
+        # upload still has names of all that was its own.
+        if any(path.is_dir() for path in self._layout.trash.iterdir()):
+            return None
         pins = self._staging.count_pins(digest)
         return True if status.st_size and status.st_nlink > 1 + 2 * pins else None
 

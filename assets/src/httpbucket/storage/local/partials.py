@@ -34,7 +34,7 @@ class LocalPartialUploads:
         self._watch = WantedWatch()
 
     def create(self, partial: PartialUpload) -> None:
-        self._staging.require(partial.length)
+        self._staging.require(partial.length, promised=self._promised)
         with told_as_refusals():
             aside = self._staging.directory(str(partial.id))
             try:
@@ -57,9 +57,17 @@ class LocalPartialUploads:
             finally:
                 held.close()
 
+    def sweep(self) -> int:
+        with told_as_refusals():
+            return sum(_is_swept(path) for path in self._root.iterdir())
+
     def expire(self, before: float) -> int:
         with told_as_refusals():
             return sum(self._remove_if_idle(path, before) for path in self._root.iterdir())
+
+    def _promised(self) -> int:
+        """All bytes of the unfinished ones, those that are still to come too."""
+        return sum(_promised(path) for path in self._root.iterdir())
 
     def _remove_if_idle(self, path: Path, before: float) -> bool:
         with suppress(PartialNotFound, PartialBusy), _locked(path, 0):
@@ -82,6 +90,7 @@ class LocalPartial:
         self._descriptor = -1
         self._share = staging.share()
         self.partial = _read(path)
+        _forget_bytes_of_finished(path, self.partial)
         self._forget_what_is_doubted()
 
     @property
@@ -188,6 +197,33 @@ def _read(path: Path) -> PartialUpload:
         return PartialUpload.from_bytes((path / "upload.json").read_bytes())
     except (FileNotFoundError, ValueError):
         raise _not_found(path) from None
+
+
+def _is_swept(path: Path) -> bool:
+    """Whether there was something to forget in it; what somebody holds is that one's work."""
+    if not (path / "bytes").exists():
+        return False
+    with suppress(PartialNotFound, PartialBusy), _locked(path, 0):
+        return _forget_bytes_of_finished(path, _read(path))
+    return False
+
+
+def _forget_bytes_of_finished(path: Path, partial: PartialUpload) -> bool:
+    """A process may have died before it removed them; they are another name of the blob."""
+    if partial.upload is None:
+        return False
+    try:
+        (path / "bytes").unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _promised(path: Path) -> int:
+    with suppress(PartialNotFound):
+        partial = _read(path)
+        return 0 if partial.upload else partial.length
+    return 0
 
 
 def _modified(path: Path) -> float:

@@ -36,6 +36,8 @@ class LocalRecords:
         self._staging = staging
         self._trees = trees
         self._linker = linker
+        # Of the removed uploads that are damaged, which are met again and again.
+        self._told: set[UploadId] = set()
 
     def publish(self, record: Record) -> None:
         with told_as_refusals():
@@ -81,7 +83,9 @@ class LocalRecords:
                 # It was being forgotten, which is the end of removing it.
                 self.forget(upload)
             except ValueError as error:
-                logger.error("What is left of upload %s stays: %s", upload, error)
+                if upload not in self._told:
+                    logger.error("What is left of upload %s stays: %s", upload, error)
+                self._told.add(upload)
 
     def forget(self, upload: UploadId) -> None:
         # What fails to go now is found again by `removed`.

@@ -54,9 +54,13 @@ class Room:
         self._counted = 0
         self._coming = 0
 
-    def require(self, size: int = 0) -> None:
-        """Raise `StorageFull` unless ``size`` bytes more may be written now."""
-        self._check(size, self._used())
+    def require(self, size: int = 0, *, promised: Callable[[], int] = lambda: 0) -> None:
+        """Raise `StorageFull` unless ``size`` bytes more may be written now.
+
+        Within the quota, what was ``promised`` to others has to fit beside them.
+        """
+        used = self._used()
+        self._check(size, None if used is None else used + promised())
 
     def _used(self) -> int | None:
         return None if self._max_store_bytes is None else self._used_bytes()

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -129,10 +130,10 @@ class LocalStaging:
                 raise
             return staged
 
-    def require(self, size: int) -> None:
-        """Raise `StorageFull` unless ``size`` bytes may come."""
+    def require(self, size: int, *, promised: Callable[[], int]) -> None:
+        """Raise `StorageFull` unless ``size`` bytes may come beside what was ``promised``."""
         with told_as_refusals():
-            self._room.require(size)
+            self._room.require(size, promised=promised)
 
     def share(self) -> Share:
         """Room for what is written beside staged files."""
@@ -162,9 +163,21 @@ class LocalStaging:
         return self._own_directory() / f"pin-{digest.hex}-{secrets.token_hex(4)}"
 
     def count_pins(self, digest: Digest) -> int:
-        """How many links of this blob are in any process's staging, those in batches included."""
+        """How many links of this blob are names on the way in only.
+
+        They lie in any process's staging, in batches too, or are the bytes of a resumable upload
+        that became the blob and is not finished.
+        """
         patterns = (f"*/pin-{digest.hex}-*", f"*/batch-*/{digest.hex}*")
-        return sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
+        pins = sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
+        return pins + self._count_resumed(digest)
+
+    def _count_resumed(self, digest: Digest) -> int:
+        with suppress(FileNotFoundError):
+            blob = self._layout.blob(digest).stat()
+            every = self._layout.partial_uploads.glob("*/bytes")
+            return sum(_is_file(path, blob) for path in every) if blob.st_nlink > 1 else 0
+        return 0
 
     def sweep(self) -> int:
         with told_as_refusals():
@@ -222,6 +235,12 @@ def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
                 return path, descriptor
             os.close(descriptor)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
+
+
+def _is_file(path: Path, file: os.stat_result) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), file)
+    return False
 
 
 def _remove_if_dead(path: Path) -> bool:
