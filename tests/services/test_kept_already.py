@@ -76,6 +76,12 @@ def test_a_content_without_a_digest_that_is_recorded_now_is_to_come_again() -> N
     assert not bench.knows(identity(b"content"))
 
 
+def test_what_came_when_other_digests_were_recorded_is_to_come_again() -> None:
+    bench = Bench()
+    keep(bench.stores, b"content")
+    assert not bench.knows(identity(b"content"), descriptor(b"content", algorithms=("md5",)))
+
+
 def test_very_many_digests_are_asked_for_in_portions() -> None:
     bench = Bench()
     bench.keep(b"content")

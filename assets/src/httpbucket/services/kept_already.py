@@ -43,6 +43,7 @@ class KeptAlready:
         self._blobs = blobs
         self._index = index
         self._packing = Packing(digests)
+        self._wanted = frozenset(self._packing.algorithms)
 
     def find(
         self, digests: Iterable[Digest], received: Mapping[Digest, Descriptor]
@@ -55,7 +56,8 @@ class KeptAlready:
         known = KnownContents(self._packing)
         waiting = iter(dict.fromkeys(digests))
         while portion := list(itertools.islice(waiting, _AT_ONCE)):
-            found = {digest: received[digest] for digest in portion if digest in received}
+            came = ((one, received[one]) for one in portion if one in received)
+            found = {one: blob for one, blob in came if self._is_described_in_full(blob)}
             for algorithm in {digest.algorithm for digest in portion}:
                 values = {one.value for one in portion if one.algorithm == algorithm}
                 found |= self._known(algorithm, values)
@@ -69,9 +71,11 @@ class KeptAlready:
         pairs = self._index.find_many(algorithm, values)
         times = Counter(value for value, _ in pairs)
         blobs = self._index.describe_many({sha256 for _, sha256 in pairs})
-        wanted = frozenset(self._packing.algorithms)
         return {
             Digest.of(algorithm, value): blobs[sha256]
             for value, sha256 in pairs
-            if times[value] == 1 and sha256 in blobs and wanted <= blobs[sha256].digests.keys()
+            if times[value] == 1 and sha256 in blobs and self._is_described_in_full(blobs[sha256])
         }
+
+    def _is_described_in_full(self, blob: Descriptor) -> bool:
+        return blob.digests.keys() >= self._wanted

@@ -156,7 +156,8 @@ class OfferTree:
         if tree.upload is None:
             return None
         record = self._records.load(tree.upload)
-        return TreeAnswer(tree.id, receipt=Receipt(record, ("The tree was complete already.",)))
+        log = ("The tree was complete already.",)
+        return TreeAnswer(tree.id, receipt=Receipt(record, log, is_replay=True))
 
     def _plan(self, tree: PendingTree) -> AssemblyPlan:
         return self._assemble.plan(tree.name, [_member_name(file.path) for file in tree.files])

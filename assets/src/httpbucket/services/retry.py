@@ -62,9 +62,9 @@ class Retries:
 
     def _ids(self, key: str, since: datetime) -> Iterator[UploadId]:
         with suppress(IndexNotReady):
-            found = self.index.find_retried(key, since=since)
-            if found or self.index.is_complete():
-                return iter(found)
+            # With a gap it may know some of the uploads of an act.
+            if self.index.is_complete():
+                return iter(self.index.find_retried(key, since=since))
         # A restart is just when clients try again: a day's records are read rather than nothing.
         return self.records.ids(since_day=UploadId.new(since, 0).day)
 
@@ -73,7 +73,7 @@ def _taken(records: list[Record], content: Digest) -> Receipt | None:
     """The receipt of the first record of this content, which is taken out."""
     for number, record in enumerate(records):
         if _content_of(record) == content:
-            return Receipt(records.pop(number), (_LOG,))
+            return Receipt(records.pop(number), (_LOG,), is_replay=True)
     return None
 
 

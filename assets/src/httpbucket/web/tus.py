@@ -12,15 +12,14 @@ from httpbucket.services.pieces import Piece
 from httpbucket.services.replicate import META_PREFIX
 from httpbucket.services.resume import Progress, Resume
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import Presenter
-from httpbucket.web.receipts import with_page
+from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, refuse_coded
 
 _PIECE_TYPE = "application/offset+octet-stream"
 _READ = 256 * 1024
 
 
-def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
+def blueprint(*, resume: Resume, receipts: Receipts) -> Blueprint:
     """The routes of the protocol."""
     routes = Blueprint("tus", __name__, url_prefix="/tus")
 
@@ -44,7 +43,7 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
         upload = resume.create(length, said=said, metadata=metadata)
         has_piece = asked.mimetype == _PIECE_TYPE
         progress = resume.append(upload, _piece(asked, 0)) if has_piece or not length else None
-        answer = _answer(asked, progress or resume.look(upload), present)
+        answer = _answer(asked, progress or resume.look(upload), receipts)
         answer.status_code = 201
         answer.headers["Location"] = url_for("tus.look", upload=str(upload))
         return answer
@@ -52,7 +51,7 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
     @routes.route("/<upload>", methods=["HEAD"], provide_automatic_options=False)
     def look(upload: str) -> Response:
         progress = resume.look(PartialId.parse(upload))
-        answer = _answer(current_request(), progress, present)
+        answer = _answer(current_request(), progress, receipts)
         answer.headers["Upload-Length"] = str(progress.partial.length)
         if progress.partial.metadata:
             answer.headers["Upload-Metadata"] = progress.partial.metadata
@@ -64,9 +63,8 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
         asked = current_request()
         _require_piece(asked)
         offset = tus.parse_count("Upload-Offset", asked.headers.get("Upload-Offset", ""))
-        return _answer(
-            asked, resume.append(PartialId.parse(upload), _piece(asked, offset)), present
-        )
+        progress = resume.append(PartialId.parse(upload), _piece(asked, offset))
+        return _answer(asked, progress, receipts)
 
     @routes.delete("/<upload>", provide_automatic_options=False)
     def terminate(upload: str) -> Response:
@@ -110,11 +108,11 @@ def _require_piece(asked: BucketRequest) -> None:
         raise tus.UnsupportedPieceType(f"A piece has the Content-Type {_PIECE_TYPE}.")
 
 
-def _answer(asked: BucketRequest, progress: Progress, present: Presenter) -> Response:
+def _answer(asked: BucketRequest, progress: Progress, receipts: Receipts) -> Response:
     """204; who asks for JSON and sent the last piece gets the receipt."""
     answer = Response(status=204)
     if progress.receipt and "application/json" in asked.accept_mimetypes.values():
-        answer = jsonify(with_page(asked, present.receipt(progress.receipt)))
+        answer = jsonify(receipts.shown(asked, progress.receipt))
     answer.headers["Upload-Offset"] = str(progress.offset)
     answer.headers["Cache-Control"] = "no-store"
     if progress.partial.upload:
