@@ -14,7 +14,8 @@ from httpbucket.config import Settings
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.services.expire import Expire, Expired, ExpireTally
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member

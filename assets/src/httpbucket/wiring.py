@@ -272,11 +272,17 @@ class _Assembly:
         )
 
     @cached_property
+    def retries(self) -> Retries:
+        stores = self.stores
+        return Retries(stores.index, stores.records, stores.in_turn, self.now)
+
+    @cached_property
     def assemble(self) -> Assemble:
         return Assemble(
             staging=self.stores.staging,
             trees=self.stores.trees,
             publish=self.publish,
+            retries=self.retries,
             digests=self.settings.digests,
             limits=self.unpack_limits,
         )
@@ -324,7 +330,7 @@ class _Assembly:
             unpack=self.unpack,
             publish=self.publish,
             assemble=self.assemble,
-            retries=Retries(stores.index, stores.records, stores.in_turn, self.now),
+            retries=self.retries,
             kept=KeptContents(lookup=self.lookup, blobs=stores.blobs, digests=settings.digests),
             media_type_of=self.media_type_of,
             digests=settings.digests,

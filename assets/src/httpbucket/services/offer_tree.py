@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,10 +23,10 @@ from httpbucket.domain.errors import (
 from httpbucket.domain.pending_tree import PendingTree, WantedFile
 from httpbucket.domain.upload import Finding, Receipt
 from httpbucket.services.assemble import Assemble, AssemblyPlan
-from httpbucket.services.ingest import Terms
 from httpbucket.services.kept_already import KeptAlready, KnownContents
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import Index, PendingTrees, Records
 
 logger = logging.getLogger(__name__)
@@ -81,9 +81,7 @@ class OfferTree:
         self._now = now
         self._new_id = new_id
 
-    def offer(
-        self, name: str, entries: Iterable[ChecksumEntry], headers: Mapping[str, str]
-    ) -> TreeAnswer:
+    def offer(self, name: str, entries: Iterable[ChecksumEntry], terms: Terms) -> TreeAnswer:
         """Publish the tree, if all of it is kept; else remember it, and say what is missing.
 
         Raises what `Assemble` raises, `TooManyChecksums`, `MalformedChecksums` and what the ports
@@ -96,7 +94,15 @@ class OfferTree:
             raise TooManyChecksums(f"The tree has more than {most} files (UNPACK_MAX_MEMBERS).")
         if not files:
             raise MalformedChecksums("The list names no file; expected what sha256sum prints.")
-        tree = PendingTree(self._new_id(), name, expires, files, headers=headers)
+        tree = PendingTree(
+            self._new_id(),
+            name,
+            expires,
+            files,
+            headers=terms.headers,
+            days=terms.days,
+            idempotency_key=terms.idempotency_key,
+        )
         return self._settle(tree, self._known(tree))
 
     def look(self, id: str) -> TreeAnswer:
@@ -137,7 +143,7 @@ class OfferTree:
             self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
             return TreeAnswer(tree.id, missing)
         described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
-        receipt = self._assemble.keep(plan, described, tree.headers, findings=findings)
+        receipt = self._assemble.keep(plan, described, _terms(tree), findings=findings)
         self._remember(PendingTree(tree.id, tree.name, tree.expires, upload=receipt.record.id))
         return TreeAnswer(tree.id, receipt=receipt)
 
@@ -167,6 +173,15 @@ class OfferTree:
 
     def _known(self, tree: PendingTree) -> KnownContents:
         return self._kept.find((file.digest for file in tree.files), tree.received)
+
+
+def _terms(tree: PendingTree) -> Terms:
+    return Terms(
+        headers=tree.headers,
+        days=tree.days,
+        # Should the process die before it is noted here what became of the tree.
+        idempotency_key=tree.idempotency_key or f"tree {tree.id}",
+    )
 
 
 def _missing(tree: PendingTree, known: KnownContents) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import IndexNotReady, KeyReused, UploadNotFound
+from httpbucket.domain.errors import IndexNotReady, InvalidKey, KeyReused, UploadNotFound
 from httpbucket.domain.upload import Receipt, Record, UploadId
 from httpbucket.storage.base import Index, Records
+
+#: An Idempotency-Key is kept in records and in the index.
+MOST_KEY_CHARACTERS = 255
 
 #: How long a key is remembered.
 REMEMBERED = timedelta(days=1)
@@ -67,6 +70,17 @@ class Retries:
                 return iter(self.index.find_retried(key, since=since))
         # A restart is just when clients try again: a day's records are read rather than nothing.
         return self.records.ids(since_day=UploadId.new(since, 0).day)
+
+
+def checked_key(text: str) -> str | None:
+    """An ``Idempotency-Key`` as clients say it; None for nothing. Raises `InvalidKey`."""
+    key = text.strip()
+    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidKey(
+            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
+            "characters, for example of a UUID."
+        )
+    return key or None
 
 
 def _taken(records: list[Record], content: Digest) -> Receipt | None:
