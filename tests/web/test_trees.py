@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from httpbucket.domain.upload import Record, UploadId
 from tests.builders import tar, tar_member
 from tests.examples import identity, kept_blobs
 from tests.web.conftest import LIMIT, MakeSite, Site
@@ -50,6 +51,10 @@ def receipt_of(response: TestResponse) -> dict[str, Any]:
 
 def in_tree(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path.removeprefix("results/"): content for path, content in files.items()}
+
+
+def _die(*arguments: object) -> None:
+    raise RuntimeError("as if killed")
 
 
 class TestWhatIsMissing:
@@ -198,6 +203,26 @@ class TestSendingWhatIsMissing:
             receipt_of(site.client.put(location, data=archive(FILES))) for _ in range(2)
         )
         assert first["upload"] == second["upload"]
+        assert len(list(site.stores.records.ids())) == 1
+
+    def test_of_a_damaged_record_it_says_so(self, site: Site) -> None:
+        location = offer(site.client, sums(FILES)).headers["Location"]
+        site.client.put(location, data=archive(FILES))
+
+        def load(upload: UploadId) -> Record:
+            raise ValueError("not a record")
+
+        site.stores.records.load = load  # type: ignore[method-assign]
+        assert site.client.get(location).get_json()["problem"] == "damaged-record"
+
+    def test_after_a_crash_before_it_was_noted_it_is_the_same_upload(self, site: Site) -> None:
+        location = offer(site.client, sums(FILES)).headers["Location"]
+        save = site.stores.pending_trees.save
+        site.stores.pending_trees.save = _die  # type: ignore[method-assign,assignment]
+        assert site.client.put(location, data=archive(FILES)).status_code == 500
+        site.stores.pending_trees.save = save  # type: ignore[method-assign]
+        receipt = receipt_of(site.client.put(location, data=archive(FILES)))
+        assert listing(site.client, receipt) == in_tree(FILES)
         assert len(list(site.stores.records.ids())) == 1
 
     def test_members_that_are_no_files_of_the_tree_are_left_out_and_told(self, site: Site) -> None:

@@ -24,6 +24,7 @@ from httpbucket.domain.pending_tree import PendingTree, WantedFile
 from httpbucket.domain.upload import Finding, Receipt
 from httpbucket.services.assemble import Assemble, AssemblyPlan
 from httpbucket.services.kept_already import KeptAlready, KnownContents
+from httpbucket.services.load_record import load_record
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.terms import Terms
@@ -161,7 +162,7 @@ class OfferTree:
             raise PendingTreeNotFound(tree.id)
         if tree.upload is None:
             return None
-        record = self._records.load(tree.upload)
+        record = load_record(self._records, tree.upload)
         log = ("The tree was complete already.",)
         return TreeAnswer(tree.id, receipt=Receipt(record, log, is_replay=True))
 
