@@ -123,6 +123,22 @@ class TestATreeOfWhichAllIsKept:
         receipt = receipt_of(client.put(complete.headers["Location"], data=body))
         assert complete.headers["Content-Location"] == f"/uploads/{receipt['upload']['id']}"
 
+    def test_nothing_of_it_is_freed_before_it_is_an_upload(self, site: Site) -> None:
+        for content in FILES.values():
+            upload(site.client, content)
+        publish = site.stores.records.publish
+        freed: list[int | None] = []
+
+        def publish_late(record: Record) -> None:
+            assert record.manifest is not None
+            contents = (record.manifest, *map(identity, FILES.values()))
+            freed.extend(site.stores.blobs.free(digest) for digest in contents)
+            publish(record)
+
+        site.stores.records.publish = publish_late  # type: ignore[method-assign]
+        assert offer(site.client, sums(FILES)).status_code == 200
+        assert freed == [None] * 4
+
     def test_json_is_the_receipt(self, client: FlaskClient, complete: TestResponse) -> None:
         answer = offer(client, sums(FILES), headers={"Accept": "application/json"})
         assert receipt_of(answer)["upload"]["filename"] == "results"

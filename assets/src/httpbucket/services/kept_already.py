@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
@@ -30,6 +31,13 @@ class KnownContents:
     def add(self, digest: Digest, blob: Descriptor) -> None:
         """Remember what ``digest`` means."""
         self._packed[digest] = self._packing.pack(blob.digests, blob.size, blob.crc32)
+
+    def forget(self, digest: Digest) -> None:
+        """It is not kept any more."""
+        del self._packed[digest]
+
+    def __iter__(self) -> Iterator[Digest]:
+        return iter(list(self._packed))
 
     def sha256(self) -> Iterator[bytes]:
         """Every identity, raw."""
@@ -66,6 +74,18 @@ class KeptAlready:
                 if blob.sha256.value in kept:
                     known.add(digest, blob)
         return known
+
+    @contextmanager
+    def held(self, known: KnownContents) -> Iterator[None]:
+        """Meanwhile nobody frees what is known; what went before is known no longer."""
+        batch = self._blobs.batch()
+        try:
+            for digest in known:
+                if not batch.hold(known[digest].sha256):
+                    known.forget(digest)
+            yield
+        finally:
+            batch.discard()
 
     def _known(self, algorithm: str, values: Collection[bytes]) -> dict[Digest, Descriptor]:
         pairs = self._index.find_many(algorithm, values)

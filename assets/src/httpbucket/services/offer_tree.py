@@ -138,11 +138,23 @@ class OfferTree:
         self, tree: PendingTree, known: KnownContents, findings: Sequence[Finding] = ()
     ) -> TreeAnswer:
         plan = self._plan(tree)
-        if missing := _missing(tree, known):
-            self._pending.save(tree)
-            # So that what is known stays for as long as the rest may come.
-            self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
-            return TreeAnswer(tree.id, missing)
+        if not _missing(tree, known):
+            # What goes before it is held is missing after all.
+            with self._kept.held(known):
+                if not _missing(tree, known):
+                    return self._publish(tree, plan, known, findings)
+        self._pending.save(tree)
+        # So that what is known stays for as long as the rest may come.
+        self._index.lease(set(known.sha256()), at_least=tree.expires, until=tree.expires)
+        return TreeAnswer(tree.id, _missing(tree, known))
+
+    def _publish(
+        self,
+        tree: PendingTree,
+        plan: AssemblyPlan,
+        known: KnownContents,
+        findings: Sequence[Finding],
+    ) -> TreeAnswer:
         described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
         receipt = self._assemble.keep(plan, described, _terms(tree), findings=findings)
         self._remember(PendingTree(tree.id, tree.name, tree.expires, upload=receipt.record.id))
