@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from httpbucket.domain.errors import StorageFull
 from httpbucket.domain.upload import Record
+from httpbucket.storage.base import StagedFile
 from tests.examples import identity, kept_blobs
 from tests.web.conftest import LIMIT, MakeSite, Site
 from tests.web.test_trees import FILES, archive, sums
@@ -32,7 +34,7 @@ def _raw(site: Site, headers: dict[str, str]) -> TestResponse:
 
 
 def _several(site: Site, headers: dict[str, str]) -> TestResponse:
-    files = {"file": [_file("a.xml"), _file("b.xml")]}
+    files = {"file": [_file("a.xml"), _file("b.xml", b"other content")]}
     return site.client.post("/upload", data=files, headers=headers)
 
 
@@ -94,8 +96,8 @@ WAYS = {
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
-def _file(name: str) -> tuple[io.BytesIO, str]:
-    return io.BytesIO(CONTENT), name
+def _file(name: str, content: bytes = CONTENT) -> tuple[io.BytesIO, str]:
+    return io.BytesIO(content), name
 
 
 def prepare(site: Site, way: Way) -> None:
@@ -231,6 +233,25 @@ class TestTheBodiesOfAResumableUpload:
             answer = site.client.patch(path, data=content, headers=headers)
         assert (answer.status_code in (201, 204)) == (content == b"abc")
         assert len(new_records(site)) == (content == b"abc")
+
+
+@pytest.mark.parametrize("path", ["/upload/x", "/tree"])
+def test_a_store_that_is_full_says_so_before_the_body_is_read(site: Site, path: str) -> None:
+    if path == "/tree":
+        path = site.client.post("/tree?name=r", data=sums(FILES)).headers["Location"]
+    create = site.stores.staging.create
+
+    def create_small(*, size: int = 0) -> StagedFile:
+        if size:
+            raise StorageFull("The store has no room for this upload.")
+        return create()
+
+    site.stores.staging.create = create_small  # type: ignore[method-assign]
+    body = io.BytesIO(archive(FILES))
+    length = str(len(body.getvalue()))
+    answer = site.client.put(path, input_stream=body, headers={"Content-Length": length})
+    assert problem(answer) == (507, "storage-full")
+    assert body.tell() == 0
 
 
 @pytest.mark.parametrize("path", ["/upload/x", "/tree"])

@@ -40,7 +40,8 @@ CLIENT_GONE = "httpbucket.client_gone"
 #: Under this key the server puts a function that makes the body end soon, for another thread.
 HANG_UP = "httpbucket.hang_up"
 
-_PIECE = 256 * 1024
+#: So much of a body is read at once.
+PIECE_BYTES = 256 * 1024
 
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
@@ -75,13 +76,15 @@ class BucketRequest(Request):
         """Whether something follows the headers (RFC 9112, 6.3)."""
         return bool(self.content_length or self.headers.get("Transfer-Encoding"))
 
-    def pieces(self, *, expected: Sequence[Digest] = ()) -> Iterator[bytes]:
+    def pieces(
+        self, size: int = PIECE_BYTES, *, expected: Sequence[Digest] = ()
+    ) -> Iterator[bytes]:
         """The body itself, as it comes; it ends where its length says, as the server sees to.
 
         Raises `DigestMismatch` at its end unless it has each of the ``expected`` digests.
         """
         stream = CheckedStream(self.stream, expected, what="body")
-        while piece := stream.read(_PIECE):
+        while piece := stream.read(size):
             yield piece
         stream.verify()
 
