@@ -13,7 +13,8 @@ import pytest
 from httpbucket.cli.main import main
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import build, open_local
 

@@ -116,7 +116,7 @@ class _Work:
         now = datetime.now(UTC)
         expired = self._services.expire.run(now + timedelta(days=2), may_go_on=self._may_go_on)
         collected = self._services.collect.run(
-            now + timedelta(seconds=2), may_go_on=self._may_go_on
+            now + timedelta(seconds=2), may_go_on=self._may_go_on, despite_lost_leases=True
         )
         scrubbed = self._services.scrub.run(may_go_on=lambda digest: self._may_go_on())
         assert (scrubbed.rotten, scrubbed.misdescribed) == ([], [])

@@ -10,7 +10,8 @@ from httpbucket.config import Settings
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt, Record
-from httpbucket.services.ingest import Ingest, Offer, Terms
+from httpbucket.services.ingest import Ingest, Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import BlobBatch, StagedFile
 from httpbucket.storage.memory import (
     MemoryBlobStore,

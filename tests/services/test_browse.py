@@ -18,8 +18,9 @@ from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record
 from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
 from httpbucket.services.product import Services
+from httpbucket.services.terms import Terms
 from httpbucket.wiring import build
 from tests.backends import memory_backend
 from tests.builders import gnu_long, tar, tar_member

@@ -22,7 +22,8 @@ from httpbucket.domain.upload import Record
 from httpbucket.server.startup import prepare
 from httpbucket.services import collect
 from httpbucket.services.collect import CollectTally
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
@@ -115,7 +116,7 @@ def test_what_came_of_a_tree_stays_for_the_rest(bench: Bench) -> None:
         for name, content in ((b"a", b"one"), (b"b", b"two"))
     )
     offers = bench.services.offer_tree
-    tree = offers.offer("tree", read_checksum_file([checksums], preferred="sha256"), {})
+    tree = offers.offer("tree", read_checksum_file([checksums], preferred="sha256"), Terms())
     act = bench.services.ingest.begin()
     try:
         half = act.new_file()

@@ -28,7 +28,8 @@ from httpbucket.domain.freed import Freed
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server.startup import prepare
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend

@@ -23,7 +23,8 @@ from httpbucket.domain.errors import BucketError, UploadNotFound
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server.startup import prepare
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend

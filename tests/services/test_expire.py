@@ -17,7 +17,8 @@ from httpbucket.domain.errors import BucketError, IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.server.startup import prepare
 from httpbucket.services.expire import Expire, Expired, ExpireTally
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend
@@ -224,7 +225,7 @@ def assert_expired_by_the_next(root: Path, stays: Record) -> None:
     assert replica_faults(root) == []
     again.expire.run(LATER)
     # What could not be freed at once is collected.
-    again.services.collect.run(datetime.now(UTC) + timedelta(hours=2))
+    again.services.collect.run(datetime.now(UTC) + timedelta(hours=2), despite_lost_leases=True)
     assert list(again.stores.records.ids()) == [stays.id]
     assert kept_blobs(again.stores.blobs) == [identity(b"shared")]
     assert replica_faults(root) == []

@@ -16,7 +16,8 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
 from httpbucket.wiring import build
 from tests.backends import memory_stores

@@ -76,6 +76,24 @@ def test_a_content_without_a_digest_that_is_recorded_now_is_to_come_again() -> N
     assert not bench.knows(identity(b"content"))
 
 
+def test_what_came_when_other_digests_were_recorded_is_to_come_again() -> None:
+    bench = Bench()
+    keep(bench.stores, b"content")
+    assert not bench.knows(identity(b"content"), descriptor(b"content", algorithms=("md5",)))
+
+
+def test_what_is_held_stays_and_what_went_before_is_known_no_longer() -> None:
+    bench = Bench()
+    for content in (b"stays", b"goes"):
+        bench.keep(content)
+    stays, goes = identity(b"stays"), identity(b"goes")
+    known = bench.already.find([stays, goes], {})
+    bench.stores.blobs.free(goes)
+    with bench.already.held(known):
+        assert bench.stores.blobs.free(stays) is None
+        assert (stays in known, goes in known) == (True, False)
+
+
 def test_very_many_digests_are_asked_for_in_portions() -> None:
     bench = Bench()
     bench.keep(b"content")

@@ -11,9 +11,10 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer, Terms
+from httpbucket.services.ingest import Offer
 from httpbucket.services.pace import Pace
 from httpbucket.services.product import Services
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend, memory_backend

@@ -54,6 +54,21 @@ class TestBlobBatch:
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
         assert backend.staged() == []
 
+    def test_what_is_held_is_not_freed(self, backend: Backend) -> None:
+        stores = backend.stores
+        keep(stores, SMALL)
+        batch = stores.blobs.batch()
+        assert [batch.hold(identity(one)) for one in (SMALL, b"", SMALL, LARGE)] == [
+            True,
+            True,
+            True,
+            False,
+        ]
+        assert stores.blobs.free(identity(SMALL)) is None
+        batch.discard()
+        assert stores.blobs.free(identity(SMALL)) == len(SMALL)
+        assert backend.staged() == []
+
     def test_what_comes_twice_is_one_blob(self, backend: Backend) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()

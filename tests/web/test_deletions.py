@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder
 
+from httpbucket.domain.upload import Receipt
 from httpbucket.services.undo import Undo
 from tests.builders import tar, tar_member
-from tests.examples import NOW, upload_id
-from tests.web.conftest import MakeSite, Site
+from tests.examples import NOW, descriptor, identity, record_of, upload_id
+from tests.web.conftest import MakeSite, Site, site_on
 
 CONTENT = b"some content"
 HTML = {"Accept": "text/html"}
@@ -179,6 +181,24 @@ class TestUndo:
                 assert token not in client.get(path, headers=headers).text
         assert token not in " ".join(receipt["log"])
 
+    def test_who_only_knows_key_and_digest_is_not_given_it(self, client: FlaskClient) -> None:
+        headers = {"Idempotency-Key": "k", "X-Checksum-Sha256": identity(CONTENT).hex}
+        first = client.put("/upload/a.xml", data=CONTENT, headers=headers)
+        again = client.put("/upload/a.xml", headers=headers | {"X-Checksum-Deploy": "true"})
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert ("undo" in first.get_json(), "undo" in again.get_json()) == (True, False)
+
+    def test_its_time_counts_from_when_the_upload_came(self, site: Site) -> None:
+        receipt = upload(site.client)
+        seconds = site.settings.undo_seconds
+        later = site_on(
+            site.settings, site.stores, now=lambda: NOW + timedelta(seconds=seconds - 1)
+        )
+        assert later.client.get(undo_path(receipt)).status_code == 200
+        late = timedelta(seconds=seconds + 1)
+        over = site_on(site.settings, site.stores, now=lambda: NOW + late)
+        assert over.client.delete(undo_path(receipt)).status_code == 403
+
     def test_an_access_log_does_not_show_it(self, site: Site) -> None:
         path = undo_path(upload(site.client))
         environ = EnvironBuilder(path).get_environ() | {"RAW_URI": path}
@@ -200,7 +220,7 @@ class TestUndo:
     ) -> None:
         receipt = upload(client)
         undo = Undo(secret, seconds=seconds, now=lambda: NOW)
-        token = undo.token(upload_id())
+        token = undo.token(Receipt(record_of(descriptor(CONTENT)), ()))
         assert client.delete(f"/undo/{token}").status_code == 403
         assert client.get(f"/uploads/{receipt['upload']['id']}").status_code == 200
 

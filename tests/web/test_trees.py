@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from httpbucket.domain.errors import StorageUnavailable
 from httpbucket.domain.pending_tree import PendingTree
+from httpbucket.domain.upload import Record
 from httpbucket.storage.memory import MemoryPendingTrees
 from tests.builders import tar, tar_member
 from tests.examples import identity, kept_blobs
@@ -54,6 +55,10 @@ def receipt_of(response: TestResponse) -> dict[str, Any]:
 
 def in_tree(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path.removeprefix("results/"): content for path, content in files.items()}
+
+
+def _die(*arguments: object) -> None:
+    raise RuntimeError("as if killed")
 
 
 class TestWhatIsMissing:
@@ -121,6 +126,22 @@ class TestATreeOfWhichAllIsKept:
     ) -> None:
         receipt = receipt_of(client.put(complete.headers["Location"], data=body))
         assert complete.headers["Content-Location"] == f"/uploads/{receipt['upload']['id']}"
+
+    def test_nothing_of_it_is_freed_before_it_is_an_upload(self, site: Site) -> None:
+        for content in FILES.values():
+            upload(site.client, content)
+        publish = site.stores.records.publish
+        freed: list[int | None] = []
+
+        def publish_late(record: Record) -> None:
+            assert record.manifest is not None
+            contents = (record.manifest, *map(identity, FILES.values()))
+            freed.extend(site.stores.blobs.free(digest) for digest in contents)
+            publish(record)
+
+        site.stores.records.publish = publish_late  # type: ignore[method-assign]
+        assert offer(site.client, sums(FILES)).status_code == 200
+        assert freed == [None] * 4
 
     def test_json_is_the_receipt(self, client: FlaskClient, complete: TestResponse) -> None:
         answer = offer(client, sums(FILES), headers={"Accept": "application/json"})

@@ -83,6 +83,7 @@ class TestTheCore:
         assert receipt["upload"]["digests"]["sha256"] == digest
         assert receipt["upload"]["filename"] == "greeting.txt"
         assert last.headers["Content-Location"] == f"/uploads/{receipt['upload']['id']}"
+        assert receipt["undo"].startswith("http://localhost/undo/")
 
     def test_a_plain_client_gets_204_for_the_last_piece(self, site: Site) -> None:
         path = begin(site, 3)

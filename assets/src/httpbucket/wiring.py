@@ -283,11 +283,17 @@ class _Assembly:
         )
 
     @cached_property
+    def retries(self) -> Retries:
+        stores = self.stores
+        return Retries(stores.index, stores.records, stores.in_turn, self.now)
+
+    @cached_property
     def assemble(self) -> Assemble:
         return Assemble(
             staging=self.stores.staging,
             trees=self.stores.trees,
             publish=self.publish,
+            retries=self.retries,
             digests=self.settings.digests,
             limits=self.unpack_limits,
         )
@@ -325,10 +331,6 @@ class _Assembly:
             concurrency=settings.unpack_concurrency,
             crew=self.crew,
         )
-
-    @cached_property
-    def retries(self) -> Retries:
-        return Retries(self.stores.index, self.stores.records, self.stores.in_turn, self.now)
 
     @cached_property
     def ingest(self) -> Ingest:

@@ -32,7 +32,8 @@ class PendingTree:
     """What is to become an upload as soon as the last of its ``files`` is kept.
 
     ``received`` are the contents that came for it, by the digest that it wants. ``upload`` is what
-    it has become; its files are forgotten then. ``headers`` are those of `Terms`.
+    it has become; its files are forgotten then. ``headers``, ``days`` and ``idempotency_key`` are
+    those of `Terms`.
     """
 
     id: str
@@ -42,6 +43,8 @@ class PendingTree:
     received: Mapping[Digest, Descriptor] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     upload: UploadId | None = None
+    days: int | None = None
+    idempotency_key: str | None = None
 
     def to_lines(self) -> Iterator[bytes]:
         """As JSON Lines: what it is, then a line for each file and for each content that came."""
@@ -53,6 +56,8 @@ class PendingTree:
                 "expires": self.expires.isoformat(),
                 "headers": dict(self.headers),
                 "upload": str(self.upload) if self.upload else None,
+                "days": self.days,
+                "idempotency_key": self.idempotency_key,
             }
         )
         for wanted in self.files:
@@ -89,6 +94,9 @@ class PendingTree:
             received=received,
             headers={str(name): str(text) for name, text in first["headers"].items()},
             upload=UploadId.parse(upload) if upload else None,
+            # A tree of an earlier version of this program says nothing of these.
+            days=first.get("days"),
+            idempotency_key=first.get("idempotency_key"),
         )
 
 

@@ -308,7 +308,11 @@ def _folder(text: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a client is told was kept: the record, and the steps taken in plain words."""
+    """What a client is told was kept: the record, and the steps taken in plain words.
+
+    ``is_replay`` when the upload was there before, and this tells of it once more.
+    """
 
     record: Record
     log: tuple[str, ...]
+    is_replay: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from httpbucket.content.findings import Findings, shown
@@ -13,7 +14,6 @@ from httpbucket.content.member_names import member_path
 from httpbucket.content.members import Member, MemberKind
 from httpbucket.content.tree_plan import PlannedFile, TreePlan
 from httpbucket.domain.blob import Descriptor
-from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import UnsafePath
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.manifest import MANIFEST_MEDIA_TYPE, ManifestEntry, ManifestHeader
@@ -23,6 +23,8 @@ from httpbucket.domain.upload import Finding, Receipt, Tree
 from httpbucket.services.build_tree import write_manifest
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act
+from httpbucket.services.retry import Retries
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import Staging, TreeStore
 
 #: Which blobs the files of these numbers are.
@@ -53,12 +55,14 @@ class Assemble:
         staging: Staging,
         trees: TreeStore,
         publish: Publish,
+        retries: Retries,
         digests: Sequence[str],
         limits: UnpackLimits,
     ) -> None:
         self._staging = staging
         self._trees = trees
         self._publish = publish
+        self._retries = retries
         self._algorithms = tuple(dict.fromkeys((*digests, "sha256")))
         self._limits = limits
 
@@ -83,46 +87,41 @@ class Assemble:
         self,
         plan: AssemblyPlan,
         describe: Describe,
-        headers: Mapping[str, str],
+        terms: Terms,
         *,
         findings: Sequence[Finding] = (),
-        idempotency_key: str | None = None,
-        earlier: Callable[[Digest], Receipt | None] = lambda manifest: None,
     ) -> Receipt:
-        """Publish the tree, whose files the caller kept. Raises what the ports raise.
+        """Publish the tree, whose files the caller kept. Raises `KeyReused`, and as the ports.
 
-        ``findings`` are about the way in which they came. Where there is an ``earlier`` receipt of
-        this manifest, that is the answer.
+        ``findings`` are about the way in which they came. Where the same tree came before with its
+        key, the answer is that receipt.
         """
-        size = _Sum()
-        entries = size.of(self._entries(plan, describe))
-        header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
-        manifest = self._keep_manifest(header, entries)
-        if receipt := earlier(manifest.sha256):
-            return receipt
-        tree = Tree(plan.name, manifest, len(plan.files), size.bytes)
-        log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
-        draft = Draft(
-            None,
-            tree=tree,
-            findings=(*plan.findings, *findings),
-            log=(log,),
-            idempotency_key=idempotency_key,
-        )
-        return self._publish.publish(draft, headers)
+        key = terms.idempotency_key
+        with (
+            self._retries.turn(key) as broken_off,
+            closing(Act(self._staging, self._algorithms)) as act,
+        ):
+            tree = self._keep_manifest(act, plan, describe)
+            (earlier,) = self._retries.receipts(key, [tree.manifest.sha256], broken_off)
+            log = f"Kept as tree {tree.name!r}: {tree.files} files, {show_size(tree.size)}."
+            draft = Draft(
+                None,
+                tree=tree,
+                findings=(*plan.findings, *findings),
+                log=(log,),
+                idempotency_key=key,
+            )
+            return earlier or self._publish.publish(draft, terms.headers, days=terms.days)
 
-    def _keep_manifest(
-        self, header: ManifestHeader, entries: Iterable[ManifestEntry]
-    ) -> Descriptor:
-        act = Act(self._staging, self._algorithms)
-        try:
-            incoming = act.new_file()
-            write_manifest(incoming, header, entries)
-            manifest = incoming.known_as(MANIFEST_MEDIA_TYPE)
-            self._trees.keep(incoming.staged, manifest.sha256)
-        finally:
-            act.close()
-        return manifest
+    def _keep_manifest(self, act: Act, plan: AssemblyPlan, describe: Describe) -> Tree:
+        """The tree, whose manifest nobody frees until the act ends."""
+        size = _Sum()
+        incoming = act.new_file()
+        header = ManifestHeader(source=None, unpacker="", findings=plan.findings)
+        write_manifest(incoming, header, size.of(self._entries(plan, describe)))
+        manifest = incoming.known_as(MANIFEST_MEDIA_TYPE)
+        self._trees.keep(incoming.staged, manifest.sha256)
+        return Tree(plan.name, manifest, len(plan.files), size.bytes)
 
     def _entries(self, plan: AssemblyPlan, describe: Describe) -> Iterator[ManifestEntry]:
         """In portions, so that not all descriptors of a large tree are in memory at once."""

@@ -15,13 +15,13 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import (
     BlobNotFound,
-    DamagedRecord,
     IndexNotReady,
     NameNotFound,
 )
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.facts import FactFinder, Facts
+from httpbucket.services.load_record import load_record
 from httpbucket.storage.base import BlobStore, Index, Records, ShelfEntry, Shelves
 
 #: So many names of a directory are held at a time.
@@ -72,10 +72,7 @@ class Browse:
 
     def upload(self, upload: UploadId) -> Record:
         """The record of an upload. Raises `UploadNotFound` or `DamagedRecord`."""
-        try:
-            return self._records.load(upload)
-        except ValueError as error:
-            raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
+        return load_record(self._records, upload)
 
     def content(self, blob: Digest) -> BinaryIO:
         """A reader of the content, seekable. The caller closes it. Raises `BlobNotFound`."""

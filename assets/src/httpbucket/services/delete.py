@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
 from httpbucket.domain.errors import (
-    DamagedRecord,
     IndexNotReady,
     KeptUpload,
     NameNotFound,
@@ -20,6 +19,7 @@ from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.replica import ReplicaName, in_series
 from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.services.let_go import LetGo
+from httpbucket.services.load_record import load_record
 from httpbucket.storage.base import HeldDirectories, Index, Records, Replicas, Shelves
 
 #: So many older replicas are looked at for one that ``latest-pass`` or ``latest-fail`` may show.
@@ -70,7 +70,7 @@ class Delete:
         Leased contents stay, unless they are to go ``despite_leases``.
         """
         self._require_complete_index()
-        record = self._load(upload)
+        record = load_record(self._records, upload)
         removed, is_finished = self._remove(record, only_if)
         if removed is None:
             return None
@@ -87,7 +87,7 @@ class Delete:
         if upload is None:
             raise self._not_a_replica(path)
         try:
-            record = self._load(upload)
+            record = load_record(self._records, upload)
             (replica,) = [one for one in record.replicas if one.path == str(path)]
         except (UploadNotFound, ValueError):
             raise NameNotFound(str(path)) from None
@@ -115,12 +115,6 @@ class Delete:
         if not self._index.is_complete():
             raise IndexNotReady("The index is being rebuilt; delete again in a few seconds.")
 
-    def _load(self, upload: UploadId) -> Record:
-        try:
-            return self._records.load(upload)
-        except ValueError as error:
-            raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
-
     def _remove(
         self, record: Record, only_if: Callable[[Record], bool]
     ) -> tuple[Record | None, bool]:
@@ -131,7 +125,7 @@ class Delete:
         removed: Record | None = None
         try:
             with self._replicas.hold(directories) as held:
-                record = self._load(record.id)
+                record = load_record(self._records, record.id)
                 latest = self._successors(held, record.replicas)
                 with held.removing(record.id, record.replicas, latest):
                     removed = self._records.remove(record.id, only_if=only_if)

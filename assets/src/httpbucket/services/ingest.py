@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from httpbucket.content.crew import Crew
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
 from httpbucket.domain.size import show_size
-from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import NamedBlob, Receipt
 from httpbucket.services.assemble import Assemble
 from httpbucket.services.expected import verified
@@ -21,6 +19,7 @@ from httpbucket.services.kept_content import KeptContent, KeptContents
 from httpbucket.services.publish import Draft, Publish
 from httpbucket.services.receive import Act, Content
 from httpbucket.services.retry import Retries
+from httpbucket.services.terms import Terms
 from httpbucket.services.unpack import Unpack, Unpacked
 from httpbucket.storage.base import BlobStore, Staging, TreeStore
 
@@ -42,25 +41,6 @@ class Offer:
     filename: str | None
     folder: str = ""
     expected: tuple[Digest, ...] = ()
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a client says of the uploads that it makes, beside their bytes.
-
-    ``headers``, by name in lower case, are what templates are filled with and the record keeps.
-    ``days`` is for how long to keep them, None as the operator set it. Uploads that come again
-    with their ``idempotency_key`` are not made a second time. ``is_gone`` is asked now and then
-    whether the client has stopped waiting. ``received`` is when they came, None for now; how long
-    they are kept counts from now all the same.
-    """
-
-    wish: UnpackWish = UnpackWish.AUTO
-    headers: Mapping[str, str] = field(default_factory=dict)
-    days: int | None = None
-    is_gone: Callable[[], bool] = lambda: False
-    idempotency_key: str | None = None
-    received: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -171,15 +151,8 @@ class Ingest:
                 verified(offer.content, offer.content.known_as(""), offer.expected)
         for content in contents:
             content.keep(self._blobs, content.known_as("").sha256)
-        key = terms.idempotency_key
-        with self._retries.turn(key) as broken_off:
-            return self._assemble.keep(
-                plan,
-                lambda numbers: [contents[one].known_as("") for one in numbers],
-                terms.headers,
-                idempotency_key=key,
-                earlier=lambda manifest: self._retries.receipts(key, [manifest], broken_off)[0],
-            )
+        described = lambda numbers: [contents[one].known_as("") for one in numbers]  # noqa: E731
+        return self._assemble.keep(plan, described, terms)
 
     def _keep_prepared(
         self, prepared: Iterable[_Prepared | Receipt], terms: Terms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
@@ -31,6 +32,13 @@ class KnownContents:
         """Remember what ``digest`` means."""
         self._packed[digest] = self._packing.pack(blob.digests, blob.size, blob.crc32)
 
+    def forget(self, digest: Digest) -> None:
+        """It is not kept any more."""
+        del self._packed[digest]
+
+    def __iter__(self) -> Iterator[Digest]:
+        return iter(list(self._packed))
+
     def sha256(self) -> Iterator[bytes]:
         """Every identity, raw."""
         return (self[digest].sha256.value for digest in self._packed)
@@ -43,6 +51,7 @@ class KeptAlready:
         self._blobs = blobs
         self._index = index
         self._packing = Packing(digests)
+        self._wanted = frozenset(self._packing.algorithms)
 
     def find(
         self, digests: Iterable[Digest], received: Mapping[Digest, Descriptor]
@@ -55,7 +64,8 @@ class KeptAlready:
         known = KnownContents(self._packing)
         waiting = iter(dict.fromkeys(digests))
         while portion := list(itertools.islice(waiting, _AT_ONCE)):
-            found = {digest: received[digest] for digest in portion if digest in received}
+            came = ((one, received[one]) for one in portion if one in received)
+            found = {one: blob for one, blob in came if self._is_described_in_full(blob)}
             for algorithm in {digest.algorithm for digest in portion}:
                 values = {one.value for one in portion if one.algorithm == algorithm}
                 found |= self._known(algorithm, values)
@@ -65,13 +75,27 @@ class KeptAlready:
                     known.add(digest, blob)
         return known
 
+    @contextmanager
+    def held(self, known: KnownContents) -> Iterator[None]:
+        """Meanwhile nobody frees what is known; what went before is known no longer."""
+        batch = self._blobs.batch()
+        try:
+            for digest in known:
+                if not batch.hold(known[digest].sha256):
+                    known.forget(digest)
+            yield
+        finally:
+            batch.discard()
+
     def _known(self, algorithm: str, values: Collection[bytes]) -> dict[Digest, Descriptor]:
         pairs = self._index.find_many(algorithm, values)
         times = Counter(value for value, _ in pairs)
         blobs = self._index.describe_many({sha256 for _, sha256 in pairs})
-        wanted = frozenset(self._packing.algorithms)
         return {
             Digest.of(algorithm, value): blobs[sha256]
             for value, sha256 in pairs
-            if times[value] == 1 and sha256 in blobs and wanted <= blobs[sha256].digests.keys()
+            if times[value] == 1 and sha256 in blobs and self._is_described_in_full(blobs[sha256])
         }
+
+    def _is_described_in_full(self, blob: Descriptor) -> bool:
+        return blob.digests.keys() >= self._wanted

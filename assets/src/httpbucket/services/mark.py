@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from httpbucket.domain.errors import DamagedRecord
 from httpbucket.domain.upload import Record, UploadId
+from httpbucket.services.load_record import load_record
 from httpbucket.storage.base import Records
 
 
@@ -17,10 +17,7 @@ class Mark:
 
     def look(self, upload: UploadId) -> Record:
         """The record. Raises `UploadNotFound` or `DamagedRecord`."""
-        try:
-            return self._records.load(upload)
-        except ValueError as error:
-            raise DamagedRecord(f"The record of upload {upload} is damaged.") from error
+        return load_record(self._records, upload)
 
     def set(self, upload: UploadId, *, keep: bool) -> Record:
         """Keep an upload for ever, or no longer; the record then. May be repeated."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,14 +21,15 @@ from httpbucket.domain.errors import (
     TooManyChecksums,
 )
 from httpbucket.domain.pending_tree import PendingTree, WantedFile
-from httpbucket.domain.upload import Finding, Receipt
+from httpbucket.domain.upload import Finding, Receipt, Record
 from httpbucket.services.assemble import Assemble, AssemblyPlan
-from httpbucket.services.ingest import Terms
 from httpbucket.services.kept_already import KeptAlready, KnownContents
 from httpbucket.services.leases import Leases
+from httpbucket.services.load_record import load_record
 from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.retry import Retries
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import PendingTrees, Records
 
 logger = logging.getLogger(__name__)
@@ -85,9 +86,7 @@ class OfferTree:
         self._now = now
         self._new_id = new_id
 
-    def offer(
-        self, name: str, entries: Iterable[ChecksumEntry], headers: Mapping[str, str]
-    ) -> TreeAnswer:
+    def offer(self, name: str, entries: Iterable[ChecksumEntry], terms: Terms) -> TreeAnswer:
         """Publish the tree, if all of it is kept; else remember it, and say what is missing.
 
         Raises what `Assemble` raises, `TooManyChecksums`, `MalformedChecksums` and what the ports
@@ -100,13 +99,21 @@ class OfferTree:
             raise TooManyChecksums(f"The tree has more than {most} files (UNPACK_MAX_MEMBERS).")
         if not files:
             raise MalformedChecksums("The list names no file; expected what sha256sum prints.")
-        tree = PendingTree(self._new_id(), name, expires, files, headers=headers)
+        tree = PendingTree(
+            self._new_id(),
+            name,
+            expires,
+            files,
+            headers=terms.headers,
+            days=terms.days,
+            idempotency_key=terms.idempotency_key,
+        )
         return self._settle(tree, self._known(tree))
 
     def look(self, id: str) -> TreeAnswer:
         """The same of a tree that was offered. Raises `PendingTreeNotFound`."""
-        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
-            answer = self._published(tree, broken_off)
+        with self._pending.hold(id) as tree:
+            answer = self._published(tree)
             return answer or TreeAnswer(id, _missing(tree, self._known(tree)))
 
     def complete(self, id: str, archive: Content, terms: Terms) -> TreeAnswer:
@@ -116,8 +123,8 @@ class OfferTree:
         `PendingTreeNotFound`, `MissingFile` when nothing came of what is missing (a script would
         take any answer for success), and what `offer` and `ReceiveMembers.received` raise.
         """
-        with self._pending.hold(id) as tree, self._retries.turn(_key(tree)) as broken_off:
-            if published := self._published(tree, broken_off):
+        with self._pending.hold(id) as tree:
+            if published := self._published(tree):
                 return published
             known = self._known(tree)
             wanted = {self._member_path(file): file.digest for file in tree.files}
@@ -135,15 +142,25 @@ class OfferTree:
         self, tree: PendingTree, known: KnownContents, findings: Sequence[Finding] = ()
     ) -> TreeAnswer:
         plan = self._plan(tree)
-        if missing := _missing(tree, known):
-            self._pending.save(tree)
-            # So that what is known stays for as long as the rest may come.
-            self._leases.grant_until(set(known.sha256()), tree.expires)
-            return TreeAnswer(tree.id, missing)
+        if not _missing(tree, known):
+            # What goes before it is held is missing after all.
+            with self._kept.held(known):
+                if not _missing(tree, known):
+                    return self._publish(tree, plan, known, findings)
+        self._pending.save(tree)
+        # So that what is known stays for as long as the rest may come.
+        self._leases.grant_until(set(known.sha256()), tree.expires)
+        return TreeAnswer(tree.id, _missing(tree, known))
+
+    def _publish(
+        self,
+        tree: PendingTree,
+        plan: AssemblyPlan,
+        known: KnownContents,
+        findings: Sequence[Finding],
+    ) -> TreeAnswer:
         described = lambda numbers: [known[tree.files[one].digest] for one in numbers]  # noqa: E731
-        receipt = self._assemble.keep(
-            plan, described, tree.headers, findings=findings, idempotency_key=_key(tree)
-        )
+        receipt = self._assemble.keep(plan, described, _terms(tree), findings=findings)
         self._remember(PendingTree(tree.id, tree.name, tree.expires, upload=receipt.record.id))
         return TreeAnswer(tree.id, receipt=receipt)
 
@@ -156,17 +173,22 @@ class OfferTree:
                 "That upload %s is a tree was forgotten.", published.upload, exc_info=True
             )
 
-    def _published(self, tree: PendingTree, broken_off: datetime | None) -> TreeAnswer | None:
+    def _published(self, tree: PendingTree) -> TreeAnswer | None:
         if tree.expires < self._now():
             raise PendingTreeNotFound(tree.id)
-        record = (
-            self._records.load(tree.upload)
-            if tree.upload
-            else self._retries.first(_key(tree), broken_off)
-        )
+        record = load_record(self._records, tree.upload) if tree.upload else self._found(tree)
         if record is None:
             return None
-        return TreeAnswer(tree.id, receipt=Receipt(record, ("The tree was complete already.",)))
+        log = ("The tree was complete already.",)
+        return TreeAnswer(tree.id, receipt=Receipt(record, log, is_replay=True))
+
+    def _found(self, tree: PendingTree) -> Record | None:
+        """The upload that a process made of the tree which died before it noted that here."""
+        if tree.idempotency_key:
+            # By the client's own key it is found once it is known what came with it.
+            return None
+        with self._retries.turn(_key(tree)) as broken_off:
+            return self._retries.first(_key(tree), broken_off)
 
     def _plan(self, tree: PendingTree) -> AssemblyPlan:
         return self._assemble.plan(tree.name, [_member_name(file.path) for file in tree.files])
@@ -181,6 +203,14 @@ class OfferTree:
 def _key(tree: PendingTree) -> str:
     """By what its upload is known, should the process die before that is noted here."""
     return f"tree {tree.id}"
+
+
+def _terms(tree: PendingTree) -> Terms:
+    return Terms(
+        headers=tree.headers,
+        days=tree.days,
+        idempotency_key=tree.idempotency_key or _key(tree),
+    )
 
 
 def _missing(tree: PendingTree, known: KnownContents) -> tuple[str, ...]:

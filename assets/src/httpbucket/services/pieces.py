@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from httpbucket.content.hashing import ContentHasher
 from httpbucket.domain.digest import Digest
@@ -16,13 +16,13 @@ from httpbucket.storage.base import HeldPartial
 class Piece:
     """What one request brings: ``content`` is to follow the first ``offset`` bytes.
 
-    ``checksum`` is the digest that all of it is to have. ``hang_up`` makes ``content`` end soon,
+    ``expected`` are digests that all of it is to have. ``hang_up`` makes ``content`` end soon,
     called from another thread. ``is_gone`` is as in `Terms`.
     """
 
     offset: int
     content: Iterable[bytes]
-    checksum: Digest | None = None
+    expected: Sequence[Digest] = ()
     hang_up: Callable[[], None] = lambda: None
     is_gone: Callable[[], bool] = lambda: False
 
@@ -46,26 +46,28 @@ def append(held: HeldPartial, piece: Piece, hasher: ContentHasher | None) -> Non
         held.sync()
 
 
-def append_checked(
-    held: HeldPartial, piece: Piece, hasher: ContentHasher | None, checksum: Digest
-) -> None:
+def append_checked(held: HeldPartial, piece: Piece, hasher: ContentHasher | None) -> None:
     start = held.size
-    own = ContentHasher([checksum.algorithm])
+    own = ContentHasher({one.algorithm for one in piece.expected})
     held.doubt()
     try:
-        append(held, Piece(piece.offset, _hashed(piece.content, own)), hasher)
-        actual = own.digests()[checksum.algorithm]
-        if actual != checksum.hex:
-            raise PieceMismatch(
-                f"The piece has the digest {checksum.algorithm}:{actual}, not {checksum}.",
-                expected=str(checksum),
-                actual=f"{checksum.algorithm}:{actual}",
-            )
+        append(held, replace(piece, content=_hashed(piece.content, own)), hasher)
+        for expected in piece.expected:
+            _require_equal(expected, own.digests()[expected.algorithm])
     except BaseException:
         held.cut(start)
         raise
     finally:
         held.trust()
+
+
+def _require_equal(expected: Digest, actual: str) -> None:
+    if actual != expected.hex:
+        raise PieceMismatch(
+            f"The piece has the digest {expected.algorithm}:{actual}, not {expected}.",
+            expected=str(expected),
+            actual=f"{expected.algorithm}:{actual}",
+        )
 
 
 def _hashed(pieces: Iterable[bytes], hasher: ContentHasher) -> Iterable[bytes]:

@@ -18,8 +18,8 @@ from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.sent_digest import require_equal
 from httpbucket.domain.unpacking import UnsupportedArchive
-from httpbucket.services.ingest import Terms
 from httpbucket.services.receive import Act, Content
+from httpbucket.services.terms import Terms
 from httpbucket.services.unpack import check_client
 from httpbucket.storage.base import BlobStore, Staging
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from httpbucket.domain.digest import Digest
@@ -21,8 +21,10 @@ from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt
 from httpbucket.domain.upload_path import safe_folder
 from httpbucket.services.gathered import Gathered, Hashers
-from httpbucket.services.ingest import Ingest, Offer, Terms
+from httpbucket.services.ingest import Ingest, Offer
 from httpbucket.services.pieces import Piece, append, append_checked, compare_last_byte
+from httpbucket.services.retry import checked_key
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import HeldPartial, PartialUploads
 
 #: How long a request waits for another one to let go of the same upload.
@@ -30,7 +32,8 @@ WAIT_SECONDS = 10.0
 
 #: What the client says of its file that is no header of a template.
 FILENAME, UNPACK, PATH, CHECKSUM = "filename", "unpack", "path", "checksum"
-_OF_THE_FILE = (FILENAME, UNPACK, PATH, CHECKSUM)
+RETENTION, KEY = "retention-days", "idempotency-key"
+_OF_THE_FILE = (FILENAME, UNPACK, PATH, CHECKSUM, RETENTION, KEY)
 
 # After these the same last piece may be sent again; any other refusal is for good.
 _MAY_BE_REPEATED = (ClientGone, IndexNotReady, StorageFull, StorageUnavailable)
@@ -88,7 +91,9 @@ class Resume:
         """
         if length > self._max_content_length:
             raise TooLarge(self._max_content_length)
-        _read(said)
+        self._terms(said)
+        _where(said)
+        _expected(said)
         number = f"{self._random_bits():016x}{self._random_bits():016x}"
         partial = PartialUpload(PartialId(number), length, dict(said), metadata)
         self._partials.create(partial)
@@ -141,26 +146,32 @@ class Resume:
         hasher = self._hashers.take(held, self._digests)
         try:
             with held.when_wanted(piece.hang_up):
-                if piece.checksum:
-                    append_checked(held, piece, hasher, piece.checksum)
+                if piece.expected:
+                    append_checked(held, piece, hasher)
                 else:
                     append(held, piece, hasher)
         finally:
             # Kept only when it saw exactly the bytes that stay.
             self._hashers.remember(held, hasher)
 
+    def _terms(self, said: Mapping[str, str]) -> Terms:
+        return Terms(
+            wish=UnpackWish.parse(said.get(UNPACK, "")),
+            headers={name: value for name, value in said.items() if name not in _OF_THE_FILE},
+            days=self._ingest.parse_days(said.get(RETENTION, "")),
+            idempotency_key=checked_key(said.get(KEY, "")),
+        )
+
     def _finish(self, held: HeldPartial, piece: Piece) -> Receipt:
         content = Gathered(held, self._hashers.take(held, self._digests), self._digests)
-        said, wish, path, expected = held.partial.said, *_read(held.partial.said)
-        offer = Offer(content, said.get(FILENAME, FALLBACK_NAME), path, expected)
-        terms = Terms(
-            wish=wish,
-            headers={name: value for name, value in said.items() if name not in _OF_THE_FILE},
-            is_gone=piece.is_gone,
-            # Should the process die before it is noted here what became of the upload.
-            idempotency_key=f"tus {held.partial.id}",
-        )
+        said = held.partial.said
+        filename = said.get(FILENAME, FALLBACK_NAME)
+        offer = Offer(content, filename, _where(said), _expected(said))
         try:
+            terms = self._terms(said)
+            # Should the process die before it is noted here what became of the upload.
+            key = terms.idempotency_key or f"tus {held.partial.id}"
+            terms = replace(terms, is_gone=piece.is_gone, idempotency_key=key)
             receipt = self._ingest.keep(offer, terms)
         except BucketError as refusal:
             if not isinstance(refusal, _MAY_BE_REPEATED):
@@ -172,11 +183,13 @@ class Resume:
         return receipt
 
 
-def _read(said: Mapping[str, str]) -> tuple[UnpackWish, str, tuple[Digest, ...]]:
-    """Whether to unpack, the folder, the digests that the content is to have."""
-    checksum = said.get(CHECKSUM, "")
-    expected = (Digest.parse(checksum),) if checksum else ()
-    return UnpackWish.parse(said.get(UNPACK, "")), safe_folder(said.get(PATH, "")), expected
+def _where(said: Mapping[str, str]) -> str:
+    return safe_folder(said.get(PATH, ""))
+
+
+def _expected(said: Mapping[str, str]) -> tuple[Digest, ...]:
+    """The digests that the content is to have."""
+    return tuple(Digest.parse(one.strip()) for one in said.get(CHECKSUM, "").split(",") if one)
 
 
 def _offset(held: HeldPartial) -> int:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import IndexNotReady, KeyReused, UploadNotFound
+from httpbucket.domain.errors import IndexNotReady, InvalidKey, KeyReused, UploadNotFound
 from httpbucket.domain.upload import Receipt, Record, UploadId
 from httpbucket.storage.base import Index, Records
+
+#: An Idempotency-Key is kept in records and in the index.
+MOST_KEY_CHARACTERS = 255
 
 #: How long a key is remembered.
 REMEMBERED = timedelta(days=1)
@@ -86,18 +89,29 @@ class Retries:
 
     def _ids(self, key: str, since: datetime) -> Iterator[UploadId]:
         with suppress(IndexNotReady):
-            found = self.index.find_retried(key, since=since)
-            if found or self.index.is_complete():
-                return iter(found)
+            # With a gap it may know some of the uploads of an act.
+            if self.index.is_complete():
+                return iter(self.index.find_retried(key, since=since))
         # A restart is just when clients try again: a day's records are read rather than nothing.
         return self.records.ids(since_day=UploadId.new(since, 0).day)
+
+
+def checked_key(text: str) -> str | None:
+    """An ``Idempotency-Key`` as clients say it; None for nothing. Raises `InvalidKey`."""
+    key = text.strip()
+    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
+        raise InvalidKey(
+            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
+            "characters, for example of a UUID."
+        )
+    return key or None
 
 
 def _taken(records: list[Record], content: Digest) -> Receipt | None:
     """The receipt of the first record of this content, which is taken out."""
     for number, record in enumerate(records):
         if _content_of(record) == content:
-            return Receipt(records.pop(number), (_LOG,))
+            return Receipt(records.pop(number), (_LOG,), is_replay=True)
     return None
 
 

@@ -14,7 +14,8 @@ from httpbucket.content.media_type import HEAD_BYTES, suffix_of
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import DigestMismatch, EmptyFilename, NotTakenOver
 from httpbucket.domain.template import ReplicaTemplate
-from httpbucket.services.ingest import Ingest, Offer, Terms
+from httpbucket.services.ingest import Ingest, Offer
+from httpbucket.services.terms import Terms
 from httpbucket.storage.base import Index, OldFile, OldStore
 
 #: The header of the record that says where an upload was in the old store.

@@ -8,7 +8,7 @@ from datetime import datetime
 from itsdangerous import BadData, URLSafeSerializer
 
 from httpbucket.domain.errors import InvalidUndo
-from httpbucket.domain.upload import UploadId
+from httpbucket.domain.upload import Receipt, UploadId
 
 
 class Undo:
@@ -23,12 +23,15 @@ class Undo:
         self._seconds = seconds
         self._now = now
 
-    def token(self, upload: UploadId) -> str | None:
-        """What is valid from now on for ``UNDO_SECONDS``; None when that is none."""
-        if not self._seconds:
+    def token(self, receipt: Receipt) -> str | None:
+        """What is valid for ``UNDO_SECONDS`` from when the upload came.
+
+        None when that is no time, and for who is told again: that may be somebody else.
+        """
+        if not self._seconds or receipt.is_replay:
             return None
-        until = int(self._now().timestamp()) + self._seconds
-        return str(self._signer.dumps([str(upload), until]))
+        until = int(receipt.record.received.timestamp()) + self._seconds
+        return str(self._signer.dumps([str(receipt.record.id), until]))
 
     def read(self, token: str) -> UploadId:
         """The upload that is meant. Raises `InvalidUndo`."""

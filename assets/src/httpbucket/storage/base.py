@@ -85,6 +85,10 @@ class BlobBatch(Protocol):
         """Take a staged file, as `BlobStore.keep` does. It is used up. False as of `add_bytes`."""
         ...
 
+    def hold(self, digest: Digest) -> bool:
+        """Have a blob stay that need not be taken; False when there is none."""
+        ...
+
     def open(self, digest: Digest) -> BinaryIO:
         """A reader of a content that was taken, or is a blob. The caller closes it.
 

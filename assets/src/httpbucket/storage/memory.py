@@ -87,6 +87,10 @@ class MemoryBlobBatch:
         staged.discard()
         return is_new
 
+    def hold(self, digest: Digest) -> bool:
+        self._pins.enter_context(self._store.pinned(digest))
+        return digest in self._waiting or self._store.size(digest) is not None
+
     def open(self, digest: Digest) -> BinaryIO:
         if digest in self._waiting:
             return io.BytesIO(self._waiting[digest])

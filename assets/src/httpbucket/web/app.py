@@ -82,7 +82,7 @@ def _blueprints(
     receipts = Receipts(present, services.undo, addresses)
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
     yield trees.blueprint(services=services, receipts=receipts)
-    yield tus.blueprint(resume=services.resume, present=present)
+    yield tus.blueprint(resume=services.resume, receipts=receipts)
     yield deletions.blueprint(
         delete=services.delete, mark=services.mark, undo=services.undo, present=present
     )

@@ -55,7 +55,7 @@ def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
     if (asked.content_length or 0) > MOST_BYTES:
         raise _too_many()
     # Before anything asks for the form: curl --data-binary says that the body is one.
-    pieces = _bounded(iter(lambda: asked.stream.read(_PIECE), b""))
+    pieces = _bounded(asked.pieces(_PIECE))
     first = next(pieces, b"")
     is_json = asked.mimetype == "application/json" or first.lstrip().startswith(b"[")
     read = read_checksum_list if is_json else read_checksum_file

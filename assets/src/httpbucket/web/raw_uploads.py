@@ -13,12 +13,12 @@ from httpbucket.domain.errors import EmptyFilename, InvalidDigest, MissingFile, 
 from httpbucket.domain.sent_digest import checksum, distinct
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload_path import UploadPath
+from httpbucket.services.expected import verified
 from httpbucket.services.ingest import Ingest, Offer
 from httpbucket.services.receive import IncomingFile
 from httpbucket.web.request import BucketRequest
 from httpbucket.web.sent_digests import digests_in_head
 
-_PIECE = 256 * 1024
 #: A form without a file is two short fields.
 _MOST_FORM_BYTES = 64 * 1024
 
@@ -131,6 +131,16 @@ def nameless(asked: BucketRequest) -> EmptyFilename | MissingFile:
     return EmptyFilename(f"The file has no name; send it for example with {line}")
 
 
+def received_body(asked: BucketRequest, expected: tuple[Digest, ...] = ()) -> IncomingFile:
+    """The body, staged. Raises `DigestMismatch` unless it has each of the ``expected`` digests.
+
+    Use it within `receiving`.
+    """
+    incoming = _received(asked, expected)
+    verified(incoming, incoming.known_as(""), expected)
+    return incoming
+
+
 def _received(asked: BucketRequest, expected: tuple[Digest, ...]) -> IncomingFile:
     """The body, staged; it ends where its length says, as the server sees to."""
     act = asked.act
@@ -138,6 +148,6 @@ def _received(asked: BucketRequest, expected: tuple[Digest, ...]) -> IncomingFil
     act.expect(asked.content_length or 0)
     act.compute(digest.algorithm for digest in expected)
     incoming = act.new_file()
-    while piece := asked.stream.read(_PIECE):
+    for piece in asked.pieces():
         incoming.write(piece)
     return incoming

@@ -42,14 +42,15 @@ class Receipts:
         elif asked.prefers_html and "format" not in asked.args:
             answer = Response(status=303, headers={"Location": _page_for(receipts)})
         else:
-            shown = [self._receipt(asked, one) for one in receipts]
+            shown = [self.shown(asked, one) for one in receipts]
             answer = jsonify(shown[0] | ({"uploads": shown} if len(shown) > 1 else {}))
         answer.vary.add("Accept")
         return answer
 
-    def _receipt(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+    def shown(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
+        """The receipt as JSON."""
         shown = with_page(asked, self.present.receipt(receipt))
-        token = self.undo.token(receipt.record.id)
+        token = self.undo.token(receipt)
         return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
 
     def _address(self, asked: BucketRequest, record: Record) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import IO, cast
+from typing import IO, Protocol, cast
 from urllib.parse import quote
 
 from flask import Request
@@ -13,13 +13,13 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import (
     MalformedBody,
     MissingFile,
     UnsupportedCoding,
 )
 from httpbucket.domain.origin import authority
-from httpbucket.services.ingest import Ingest
 from httpbucket.services.receive import Act
 from httpbucket.services.replicate import META_PREFIX
 from httpbucket.web.answer_form import AnswerForm
@@ -39,6 +39,9 @@ CLIENT_GONE = "httpbucket.client_gone"
 
 #: Under this key the server puts a function that makes the body end soon, for another thread.
 HANG_UP = "httpbucket.hang_up"
+
+#: So much of a body is read at once.
+PIECE_BYTES = 256 * 1024
 
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
@@ -72,6 +75,18 @@ class BucketRequest(Request):
     def has_body(self) -> bool:
         """Whether something follows the headers (RFC 9112, 6.3)."""
         return bool(self.content_length or self.headers.get("Transfer-Encoding"))
+
+    def pieces(
+        self, size: int = PIECE_BYTES, *, expected: Sequence[Digest] = ()
+    ) -> Iterator[bytes]:
+        """The body itself, as it comes; it ends where its length says, as the server sees to.
+
+        Raises `DigestMismatch` at its end unless it has each of the ``expected`` digests.
+        """
+        stream = CheckedStream(self.stream, expected, what="body")
+        while piece := stream.read(size):
+            yield piece
+        stream.verify()
 
     @property
     def want_form_data_parsed(self) -> bool:
@@ -144,7 +159,7 @@ class BucketRequest(Request):
     def _get_stream_for_parsing(self) -> IO[bytes]:
         stream = super()._get_stream_for_parsing()
         if expected := digests_of_body(self.headers):
-            self._checked = CheckedStream(stream, expected)
+            self._checked = CheckedStream(stream, expected, what="multipart body")
             return cast(IO[bytes], self._checked)
         return stream
 
@@ -201,8 +216,16 @@ def refuse_coded(request: BucketRequest) -> None:
             )
 
 
+class Receiver(Protocol):
+    """Who begins acts: `Ingest`, or `ReceiveMembers`."""
+
+    def begin(self) -> Act:
+        """A new act of a client."""
+        ...
+
+
 @contextmanager
-def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
+def receiving(request: BucketRequest, receiver: Receiver) -> Iterator[None]:
     """Receive the request's files; at the end those that were not kept are gone.
 
     Refuses what can be refused before the body is read: a coding, a length over the limit, a
@@ -210,8 +233,8 @@ def receiving(request: BucketRequest, ingest: Ingest) -> Iterator[None]:
     """
     refuse_coded(request)
     AnswerForm.wished(request)
-    expected = digests_in_head(request)
-    request.act = act = ingest.begin()
+    expected = digests_in_head(request, is_raw=request.is_raw)
+    request.act = act = receiver.begin()
     act.compute(digest.algorithm for digest in expected)
     try:
         is_tree = TREE in request.headers or TREE in request.args

@@ -37,12 +37,13 @@ OF_FILE: dict[str, Parser] = {
 }
 
 
-def digests_in_head(request: Request) -> Digests:
+def digests_in_head(request: Request, *, is_raw: bool = False) -> Digests:
     """What headers and query say of the file: known before its first byte is read.
 
-    Raises `InvalidDigest`.
+    ``is_raw`` when the body is no form, whatever its type says. Raises `InvalidDigest`.
     """
-    table = OF_FILE if request.mimetype == "multipart/form-data" else OF_CONTENT | OF_FILE
+    is_form = request.mimetype == "multipart/form-data" and not is_raw
+    table = OF_FILE if is_form else OF_CONTENT | OF_FILE
     named = (sent_digest.named_digest(text) for text in request.args.getlist("digest"))
     every = (*_read(table, request.headers), *named)
     return sent_digest.distinct(digest for digests in every for digest in digests)
@@ -51,6 +52,13 @@ def digests_in_head(request: Request) -> Digests:
 def digests_of_body(headers: Headers) -> Digests:
     """What headers say of a multipart body as a whole. Raises `InvalidDigest`."""
     every = _read(OF_CONTENT, headers)
+    return sent_digest.distinct(digest for digests in every for digest in digests)
+
+
+def digests_of_whole(request: Request) -> Digests:
+    """What the request that begins an upload says of all its pieces. Raises `InvalidDigest`."""
+    named = (sent_digest.named_digest(text) for text in request.args.getlist("digest"))
+    every = (*_read(OF_FILE, request.headers), *named)
     return sent_digest.distinct(digest for digests in every for digest in digests)
 
 
@@ -69,10 +77,11 @@ def _read(table: dict[str, Parser], headers: Headers) -> list[Digests]:
 
 
 class CheckedStream:
-    """A body that is hashed while the form parser reads it."""
+    """A body that is hashed while it is read; ``what`` it is called in a refusal."""
 
-    def __init__(self, stream: IO[bytes], expected: Sequence[Digest]) -> None:
+    def __init__(self, stream: IO[bytes], expected: Sequence[Digest], *, what: str) -> None:
         self._stream = stream
+        self._what = what
         self._expected = expected
         algorithms = {digest.algorithm for digest in expected}
         self._hashers = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
@@ -88,4 +97,4 @@ class CheckedStream:
         """To be called at the end. Raises `DigestMismatch`."""
         for expected in self._expected:
             actual = Digest(expected.algorithm, self._hashers[expected.algorithm].hexdigest())
-            sent_digest.require_equal(expected, actual, what="multipart body")
+            sent_digest.require_equal(expected, actual, what=self._what)

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify, url_for
 
 from httpbucket.domain.checksum_file import read_checksum_file
 from httpbucket.domain.errors import EmptyFilename, TooManyChecksums
-from httpbucket.services.ingest import Ingest, Terms
 from httpbucket.services.offer_tree import TreeAnswer
 from httpbucket.services.product import Services
-from httpbucket.services.receive import IncomingFile
-from httpbucket.services.receive_members import ReceiveMembers
+from httpbucket.services.terms import Terms
+from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.current import current_request
+from httpbucket.web.raw_uploads import received_body
 from httpbucket.web.receipts import Receipts
-from httpbucket.web.request import BucketRequest, refuse_coded
+from httpbucket.web.request import BucketRequest, receiving, refuse_coded
+from httpbucket.web.sent_digests import digests_in_head
+from httpbucket.web.terms import terms_of
 
 #: 100,000 lines with paths of 250 bytes.
 MOST_LIST_BYTES = 32 * 1024**2
-
-_PIECE = 256 * 1024
 
 
 def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
@@ -34,13 +33,16 @@ def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
     @routes.post("/tree")
     def offer() -> Response:
         asked = current_request()
+        # curl --data-binary says that the body is a form.
+        asked.is_raw = True
         refuse_coded(asked)
-        # Before anything asks for the form: curl --data-binary says that the body is one.
-        lines = list(_bounded(_body(asked)))
-        headers = _headers(asked, ingest)
+        AnswerForm.wished(asked)
+        name, terms = _name(asked), terms_of(asked, ingest)
+        expected = digests_in_head(asked, is_raw=True)
+        lines = list(_bounded(asked.pieces(expected=expected)))
         # What coreutils print: no algorithm goes before theirs.
         entries = read_checksum_file(lines, preferred="md5")
-        return _told(asked, receipts, offer_tree.offer(_name(asked), entries, headers))
+        return _told(asked, receipts, offer_tree.offer(name, entries, terms))
 
     @routes.get("/tree/<tree>")
     def look(tree: str) -> Response:
@@ -49,8 +51,9 @@ def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
     @routes.route("/tree/<tree>", methods=["PUT", "POST"])
     def complete(tree: str) -> Response:
         asked = current_request()
-        refuse_coded(asked)
-        with _received(asked, members) as archive:
+        asked.is_raw = True
+        with receiving(asked, members):
+            archive = received_body(asked, digests_in_head(asked, is_raw=True))
             terms = Terms(is_gone=asked.is_client_gone)
             answer = offer_tree.complete(tree, archive, terms)
         return _final(asked, receipts, answer)
@@ -65,18 +68,6 @@ def _name(asked: BucketRequest) -> str:
     return name
 
 
-def _headers(asked: BucketRequest, ingest: Ingest) -> dict[str, str]:
-    """As `Terms.headers`: of headers and of the query, for the body is no form."""
-    asked.__dict__.update(
-        form=asked.parameter_storage_class(), files=asked.parameter_storage_class()
-    )
-    return asked.chosen(ingest.headers)
-
-
-def _body(asked: BucketRequest) -> Iterator[bytes]:
-    return iter(lambda: asked.stream.read(_PIECE), b"")
-
-
 def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for piece in pieces:
@@ -84,20 +75,6 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if size > MOST_LIST_BYTES:
             raise TooManyChecksums(f"The list is longer than {MOST_LIST_BYTES} bytes.")
         yield piece
-
-
-@contextmanager
-def _received(asked: BucketRequest, members: ReceiveMembers) -> Iterator[IncomingFile]:
-    """The body, staged; it ends where its length says, as the server sees to."""
-    act = members.begin()
-    try:
-        act.expect(asked.content_length or 0)
-        incoming = act.new_file()
-        for piece in _body(asked):
-            incoming.write(piece)
-        yield incoming
-    finally:
-        act.close()
 
 
 def _told(asked: BucketRequest, receipts: Receipts, answer: TreeAnswer) -> Response:

@@ -7,20 +7,20 @@ from email.utils import format_datetime
 from flask import Blueprint, Response, jsonify, url_for
 
 from httpbucket.domain import tus
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.partial import PartialId
 from httpbucket.services.pieces import Piece
 from httpbucket.services.replicate import META_PREFIX
-from httpbucket.services.resume import Progress, Resume
+from httpbucket.services.resume import CHECKSUM, Progress, Resume
 from httpbucket.web.current import current_request
-from httpbucket.web.presenters import Presenter
-from httpbucket.web.receipts import with_page
+from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest, refuse_coded
+from httpbucket.web.sent_digests import digests_in_head, digests_of_body, digests_of_whole
 
 _PIECE_TYPE = "application/offset+octet-stream"
-_READ = 256 * 1024
 
 
-def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
+def blueprint(*, resume: Resume, receipts: Receipts) -> Blueprint:
     """The routes of the protocol."""
     routes = Blueprint("tus", __name__, url_prefix="/tus")
 
@@ -38,13 +38,15 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
     @routes.post("/", provide_automatic_options=False)
     def create() -> Response:
         asked = current_request()
+        has_piece = asked.mimetype == _PIECE_TYPE
+        if asked.has_body:
+            _require_piece(asked)
         length = tus.parse_count("Upload-Length", asked.headers.get("Upload-Length", ""))
         metadata = asked.headers.get("Upload-Metadata", "")
-        said = asked.chosen(resume.headers) | _known(tus.parse_metadata(metadata), resume)
-        upload = resume.create(length, said=said, metadata=metadata)
-        has_piece = asked.mimetype == _PIECE_TYPE
-        progress = resume.append(upload, _piece(asked, 0)) if has_piece or not length else None
-        answer = _answer(asked, progress or resume.look(upload), present)
+        piece = _piece(asked, 0, digests_of_body(asked.headers))
+        upload = resume.create(length, said=_said(asked, metadata, resume), metadata=metadata)
+        progress = resume.append(upload, piece) if has_piece or not length else None
+        answer = _answer(asked, progress or resume.look(upload), receipts)
         answer.status_code = 201
         answer.headers["Location"] = url_for("tus.look", upload=str(upload))
         return answer
@@ -52,7 +54,7 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
     @routes.route("/<upload>", methods=["HEAD"], provide_automatic_options=False)
     def look(upload: str) -> Response:
         progress = resume.look(PartialId.parse(upload))
-        answer = _answer(current_request(), progress, present)
+        answer = _answer(current_request(), progress, receipts)
         answer.headers["Upload-Length"] = str(progress.partial.length)
         if progress.partial.metadata:
             answer.headers["Upload-Metadata"] = progress.partial.metadata
@@ -64,9 +66,9 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
         asked = current_request()
         _require_piece(asked)
         offset = tus.parse_count("Upload-Offset", asked.headers.get("Upload-Offset", ""))
-        return _answer(
-            asked, resume.append(PartialId.parse(upload), _piece(asked, offset)), present
-        )
+        piece = _piece(asked, offset, digests_in_head(asked, is_raw=True))
+        progress = resume.append(PartialId.parse(upload), piece)
+        return _answer(asked, progress, receipts)
 
     @routes.delete("/<upload>", provide_automatic_options=False)
     def terminate(upload: str) -> Response:
@@ -83,8 +85,16 @@ def blueprint(*, resume: Resume, present: Presenter) -> Blueprint:
         return views[method](upload)
 
     routes.before_request(_require_version)
+    routes.before_request(_know_raw_body)
     routes.after_request(_say_version)
     return routes
+
+
+def _said(asked: BucketRequest, metadata: str, resume: Resume) -> dict[str, str]:
+    """What the client says of the upload: in headers, query and metadata, which win."""
+    said = asked.chosen(resume.headers) | _known(tus.parse_metadata(metadata), resume)
+    digests = (said.get(CHECKSUM, ""), *map(str, digests_of_whole(asked)))
+    return said | {CHECKSUM: ",".join(filter(None, digests))}
 
 
 def _known(metadata: dict[str, str], resume: Resume) -> dict[str, str]:
@@ -93,13 +103,13 @@ def _known(metadata: dict[str, str], resume: Resume) -> dict[str, str]:
     return {name: value for name, value in metadata.items() if name in names and value.strip()}
 
 
-def _piece(asked: BucketRequest, offset: int) -> Piece:
+def _piece(asked: BucketRequest, offset: int, digests: tuple[Digest, ...]) -> Piece:
     refuse_coded(asked)
     text = asked.headers.get("Upload-Checksum", "")
     return Piece(
         offset,
-        iter(lambda: asked.stream.read(_READ), b""),
-        checksum=tus.parse_checksum(text) if text else None,
+        asked.pieces(),
+        expected=(tus.parse_checksum(text), *digests) if text else digests,
         hang_up=asked.hang_up,
         is_gone=asked.is_client_gone,
     )
@@ -110,11 +120,11 @@ def _require_piece(asked: BucketRequest) -> None:
         raise tus.UnsupportedPieceType(f"A piece has the Content-Type {_PIECE_TYPE}.")
 
 
-def _answer(asked: BucketRequest, progress: Progress, present: Presenter) -> Response:
+def _answer(asked: BucketRequest, progress: Progress, receipts: Receipts) -> Response:
     """204; who asks for JSON and sent the last piece gets the receipt."""
     answer = Response(status=204)
     if progress.receipt and "application/json" in asked.accept_mimetypes.values():
-        answer = jsonify(with_page(asked, present.receipt(progress.receipt)))
+        answer = jsonify(receipts.shown(asked, progress.receipt))
     answer.headers["Upload-Offset"] = str(progress.offset)
     answer.headers["Cache-Control"] = "no-store"
     if progress.partial.upload:
@@ -132,6 +142,11 @@ def _require_version() -> None:
         raise tus.UnsupportedTusVersion(
             f"Tus-Resumable is {said[:20]!r}; expected {tus.VERSION}, the version spoken here."
         )
+
+
+def _know_raw_body() -> None:
+    """No body here is a form, whatever its type says."""
+    current_request().is_raw = True
 
 
 def _say_version(answer: Response) -> Response:

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 from flask import Blueprint, Response, render_template
 
-from httpbucket.domain.errors import InvalidKey, TooLarge
+from httpbucket.domain.errors import TooLarge
 from httpbucket.domain.template import named_headers
-from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload_path import UploadPath, safe_folder
-from httpbucket.services.ingest import Ingest, Offer, Terms
+from httpbucket.services.ingest import Ingest, Offer
 from httpbucket.web.addresses import Addresses
 from httpbucket.web.current import current_request
 from httpbucket.web.policies import script_policy
@@ -26,9 +25,7 @@ from httpbucket.web.raw_uploads import (
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import TREE, BucketRequest, receiving
 from httpbucket.web.sent_digests import digests_of_part
-
-#: An Idempotency-Key is kept in records and in the index.
-MOST_KEY_CHARACTERS = 255
+from httpbucket.web.terms import terms_of
 
 #: What the page's script sends in pieces and not in one request, and how large these are: a lost
 #: connection costs nothing, as what came of a piece stays, but each ends with a sync of the disk.
@@ -121,24 +118,3 @@ def form_offers(
         )
         for part in asked.files_in("file")
     ]
-
-
-def terms_of(asked: BucketRequest, ingest: Ingest) -> Terms:
-    """What the client says in headers, query and fields; read the files first."""
-    return Terms(
-        wish=UnpackWish.parse(asked.parameter("Unpack")),
-        headers=asked.chosen(ingest.headers),
-        days=ingest.parse_days(asked.parameter("Retention-Days")),
-        is_gone=asked.is_client_gone,
-        idempotency_key=_idempotency_key(asked),
-    )
-
-
-def _idempotency_key(asked: BucketRequest) -> str | None:
-    key = asked.parameter("Idempotency-Key").strip()
-    if len(key) > MOST_KEY_CHARACTERS or not key.isprintable():
-        raise InvalidKey(
-            f"The Idempotency-Key is too long or no text; expected at most {MOST_KEY_CHARACTERS} "
-            "characters, for example of a UUID."
-        )
-    return key or None

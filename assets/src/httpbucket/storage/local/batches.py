@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.digest import EMPTY, Digest, sha256
 from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
@@ -55,6 +55,16 @@ class LocalBlobBatch:
                 self._waiting[digest.hex] = staged.size
         staged.discard()
         return is_new
+
+    def hold(self, digest: Digest) -> bool:
+        # The empty blob always stays.
+        if digest == EMPTY or digest.hex in self._waiting or digest.hex in self._known:
+            return True
+        with told_as_refusals():
+            is_held = self._names.pin(digest, self._path(digest))
+        if is_held:
+            self._known.add(digest.hex)
+        return is_held
 
     def open(self, digest: Digest) -> BinaryIO:
         try:
