@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from httpbucket.domain.errors import Busy, StorageUnavailable
 from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.locks import in_turn
+from httpbucket.storage.local.locks import in_turn, sweep_turns
 from httpbucket.wiring import Stores
 from tests.processes import in_children
 
@@ -38,6 +39,14 @@ class TestTurns:
         waiting.join(timeout=20)
         assert order == ["first", "second"]
 
+    def test_who_waits_in_vain_is_told(self, stores: Stores) -> None:
+        with stores.in_turn("key"), pytest.raises(Busy), stores.in_turn("key", seconds=0.05):
+            pass
+
+    def test_who_waits_for_nothing_any_more_stops(self, stores: Stores) -> None:
+        with stores.in_turn("key"), pytest.raises(Gone), stores.in_turn("key", go):
+            pass
+
     def test_a_failure_lets_go(self, stores: Stores) -> None:
         with pytest.raises(RuntimeError), stores.in_turn("key"):
             raise RuntimeError
@@ -45,11 +54,35 @@ class TestTurns:
             pass
 
 
+class Gone(Exception):
+    pass
+
+
+def go() -> None:
+    raise Gone
+
+
 def test_a_name_leaves_no_file_behind(local: Stores, layout: Layout) -> None:
     for name in NAMES:
         with local.in_turn(name):
             pass
     assert [path.name for path in layout.locks.glob("turn-*")] == []
+
+
+def test_what_a_killed_process_left_is_swept_unless_somebody_holds_it(
+    local: Stores, layout: Layout
+) -> None:
+    (layout.locks / "turn-0").touch()
+    with local.in_turn("key"):
+        sweep_turns(layout.locks)
+        (held,) = layout.locks.glob("turn-*")
+        assert held.name != "turn-0"
+
+
+def test_a_turn_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(StorageUnavailable), in_turn(gone, "key", seconds=1):
+        pass
 
 
 def test_no_two_processes_hold_a_name_together(tmp_path: Path) -> None:
@@ -61,5 +94,5 @@ def test_no_two_processes_hold_a_name_together(tmp_path: Path) -> None:
 
 def count(directory: Path, counter: Path, times: int) -> None:
     for _ in range(times):
-        with in_turn(directory, "key"):
+        with in_turn(directory, "key", seconds=60):
             counter.write_text(str(int(counter.read_text()) + 1))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from httpbucket.config import Settings
@@ -50,9 +50,11 @@ from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.services.why import Why
 from httpbucket.storage.base import (
+    TURN_SECONDS,
     BlobStore,
     Capacity,
     Index,
+    InTurn,
     Notes,
     OldStore,
     PartialUploads,
@@ -70,7 +72,7 @@ from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import in_turn, only_one
+from httpbucket.storage.local.locks import in_turn, only_one, sweep_turns
 from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
@@ -113,7 +115,7 @@ class Stores:
     # Random bytes that are the store's own, to sign with.
     secret: bytes
     # Holds a name that a client chose, among all processes; who comes meanwhile waits.
-    in_turn: Callable[[str], AbstractContextManager[None]]
+    in_turn: InTurn
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
     quick_index: Index | None = None
 
@@ -128,6 +130,7 @@ def open_local(
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
+    sweep_turns(layout.locks)
     index = _open_index(settings, layout)
     room = _room(settings, Remembered(lambda: index.totals().blob_size).value)
     staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
@@ -153,7 +156,7 @@ def open_local(
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
         secret=open_secret(layout, disk),
-        in_turn=lambda name: in_turn(layout.locks, name),
+        in_turn=partial(in_turn, layout.locks, seconds=TURN_SECONDS),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
 

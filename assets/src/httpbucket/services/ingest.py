@@ -148,10 +148,11 @@ class Ingest:
                 f"{MOST_UPLOADS} in one request are; Tree: <name> makes them one upload.",
                 files=len(offers),
             )
-        with self._retries.turn(terms.idempotency_key), ExitStack() as stack:
+        key = terms.idempotency_key
+        with self._retries.turn(key, terms.is_gone), ExitStack() as stack:
             files = [self._described(offer) for offer in offers]
             contents = [file.blob.sha256 for file in files]
-            receipts = self._retries.receipts(terms.idempotency_key, contents)
+            receipts = self._retries.receipts(key, contents)
             prepared = [
                 receipt or stack.enter_context(self._prepared(offer, file, terms))
                 for offer, file, receipt in zip(offers, files, receipts, strict=True)
@@ -172,7 +173,7 @@ class Ingest:
         for content in contents:
             content.keep(self._blobs, content.known_as("").sha256)
         key = terms.idempotency_key
-        with self._retries.turn(key):
+        with self._retries.turn(key, terms.is_gone):
             return self._assemble.keep(
                 plan,
                 lambda numbers: [contents[one].known_as("") for one in numbers],

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady, KeyReused, UploadNotFound
 from httpbucket.domain.upload import Receipt, Record, UploadId
-from httpbucket.storage.base import Index, Records
+from httpbucket.services.unpack import check_client
+from httpbucket.storage.base import Index, InTurn, Records
 
 #: How long a key is remembered.
 REMEMBERED = timedelta(days=1)
@@ -27,12 +28,19 @@ class Retries:
 
     index: Index
     records: Records
-    in_turn: Callable[[str], AbstractContextManager[None]]
+    in_turn: InTurn
     now: Callable[[], datetime]
 
-    def turn(self, key: str | None) -> AbstractContextManager[None]:
-        """Hold the key from before `receipts` until the act's uploads are published."""
-        return self.in_turn(f"idempotency-key {key}") if key else nullcontext()
+    def turn(
+        self, key: str | None, is_gone: Callable[[], bool] = lambda: False
+    ) -> AbstractContextManager[None]:
+        """Hold the key from before `receipts` until the act's uploads are published.
+
+        Raises `Busy` when the try before this one takes long, and `ClientGone`.
+        """
+        if not key:
+            return nullcontext()
+        return self.in_turn(f"idempotency-key {key}", lambda: check_client(is_gone))
 
     def receipts(self, key: str | None, contents: Sequence[Digest]) -> list[Receipt | None]:
         """Of each content of an act, the receipt of its first try, where there was one.

@@ -557,6 +557,23 @@ class Shelves(Protocol):
         ...
 
 
+#: How long a request waits for another that works on the same. Its thread serves nobody meanwhile.
+TURN_SECONDS = 10.0
+
+
+class InTurn(Protocol):
+    """Names that clients chose, each held by one request among all processes."""
+
+    def __call__(
+        self, name: str, check: Callable[[], None] = ..., *, seconds: float = ...
+    ) -> AbstractContextManager[None]:
+        """Hold the name, waiting ``seconds`` for others to let go of it.
+
+        ``check`` is called now and then meanwhile, and ends the waiting by raising. Raises `Busy`.
+        """
+        ...
+
+
 class PendingTrees(Protocol):
     """Trees that wait for some of their files: known to every process, until they expire."""
 
@@ -567,10 +584,12 @@ class PendingTrees(Protocol):
         """
         ...
 
-    def hold(self, id: str) -> AbstractContextManager[PendingTree]:
-        """What is remembered of the id; others who hold it wait. It may be saved meanwhile.
+    def hold(
+        self, id: str, check: Callable[[], None] = ..., *, seconds: float = ...
+    ) -> AbstractContextManager[PendingTree]:
+        """What is remembered of the id; others who hold it wait, as for a turn (`InTurn`).
 
-        Raises `PendingTreeNotFound`.
+        It may be saved meanwhile. Raises `PendingTreeNotFound`, and `Busy`.
         """
         ...
 
