@@ -138,18 +138,21 @@ def open_local(
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
     records = LocalRecords(layout, disk, staging, trees, linker)
+    replicas = LocalReplicas(
+        layout, disk, staging=staging, linker=linker, trees=trees, records=records
+    )
     return Stores(
         staging=staging,
         blobs=blobs,
         trees=trees,
         records=records,
-        replicas=LocalReplicas(
-            layout, disk, staging=staging, linker=linker, trees=trees, records=records
-        ),
+        replicas=replicas,
         shelves=LocalShelves(layout),
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
-        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
+        repair=LocalRepair(
+            layout, disk, staging=staging, linker=linker, trees=trees, replicas=replicas
+        ),
         survey=LocalSurvey(layout, staging),
         notes=LocalNotes(layout),
         capacity=LocalCapacity(layout.root),

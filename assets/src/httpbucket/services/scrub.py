@@ -140,8 +140,10 @@ class Scrub:
         seen.blobs += 1
         seen.size += hasher.size
         actual = hasher.digests()
-        if actual["sha256"] != digest.hex:
+        is_right = actual["sha256"] == digest.hex
+        if not is_right:
             self._repair.quarantine(digest)
+        if not is_right or self._repair.quarantine_siblings(digest, self._pace):
             seen.rotten.append(Rotten(digest, hasher.size, self._uploads_of(digest)))
             # A store that was copied without its hardlinks has the right bytes under other names.
             self._relink_uploads_of(digest)

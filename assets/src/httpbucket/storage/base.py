@@ -399,6 +399,13 @@ class Repair(Protocol):
         """
         ...
 
+    def quarantine_siblings(self, blob: Digest, on_piece: Callable[[int], None] = ...) -> int:
+        """The same for further copies of the blob, those whose bytes are wrong; how many went.
+
+        All of them are read; ``on_piece`` is called with the bytes of each read.
+        """
+        ...
+
     def quarantined(self) -> Iterator[Digest]:
         """The blobs that were taken out, also those that are kept again."""
         ...

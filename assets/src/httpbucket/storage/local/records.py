@@ -24,7 +24,7 @@ from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
 
 #: It is held for a few system calls at a time, so that this is a store that stands still.
-_LOCK_SECONDS = 30.0
+LOCK_SECONDS = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class LocalRecords:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes a record that is published."""
-        with told_as_refusals(), locked(self._layout.records_lock, seconds=_LOCK_SECONDS):
+        with told_as_refusals(), locked(self._layout.records_lock, seconds=LOCK_SECONDS):
             yield
 
     def _load(self, directory: Path, upload: UploadId) -> Record:
