@@ -43,6 +43,10 @@ class StagedFile(Protocol):
         """A reader of what was written, from its start, seekable. The caller closes it."""
         ...
 
+    def rest(self) -> None:
+        """Take no descriptor until the next use, for who lets many wait that came whole."""
+        ...
+
     def discard(self) -> None:
         """Forget the bytes; the blob that they became is no longer held. May be repeated."""
         ...

@@ -51,6 +51,9 @@ class MemoryStagedFile:
     def open(self) -> BinaryIO:
         return io.BytesIO(self._bytes)
 
+    def rest(self) -> None:
+        pass
+
     def discard(self) -> None:
         self._siblings.discard(self)
         self.pin.close()
