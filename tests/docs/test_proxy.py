@@ -15,7 +15,7 @@ from tests.live.server import LiveServer, free_port, wait_until
 from tests.live.wire import Answer, multipart
 from tests.tools import require_tool
 
-HOST, _LIMITED, TAKEN_OFF, STAYS = (
+HOST, _, TAKEN_OFF, STAYS = (
     block.text
     for block in blocks(DOCS / "how-to" / "run-behind-a-proxy.md")
     if block.language == "nginx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -81,6 +82,13 @@ def test_connections_on_which_nothing_is_sent_do_not_hold_up_the_end(server: Liv
         # A guard: a connection may be kept for thirty seconds otherwise.
         assert time.monotonic() - before < 15
         server.start()
+
+
+def test_as_many_descriptors_are_used_as_the_hard_limit_allows(servers: ServerFactory) -> None:
+    limited = ["sh", "-euc", 'ulimit -n 300; ulimit -S -n 64; exec "$@"', "sh", *SERVE]
+    server = servers.start(command=limited)
+    for worker in server.workers():
+        assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (300, 300)
 
 
 def test_more_connections_than_there_are_descriptors(servers: ServerFactory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -191,6 +192,10 @@ def test_a_thousand_files_in_one_request_need_few_descriptors(
     files = {f"results/{number}.txt": b"%d" % number for number in range(1000)}
     files |= {f"results/big{number}": os.urandom(200_000) for number in range(20)}
     write(tmp_path, files)
+    # What is inside each waits until all of them are known.
+    packed = {f"results/{number}.gz": gzip.compress(b"log %d" % number) for number in range(300)}
+    write(tmp_path, packed)
+    files |= packed
     forms = "".join(f'form = "file=@{path};filename={path}"\n' for path in files)
     (tmp_path / "forms").write_text(forms)
     each = run(server, tmp_path, 'curl -fsS -K forms "$S/upload"')

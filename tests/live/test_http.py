@@ -434,13 +434,14 @@ class TestSlowBodies:
             assert wire.is_closed_by_peer()
         assert_nothing_was_kept(impatient_server, content)
 
-    def test_a_slow_body_that_lives_goes_through(self, impatient_server: LiveServer) -> None:
+    def test_a_slow_body_that_lives_goes_through(self, servers: ServerFactory) -> None:
+        server = servers.start(BODY_IDLE_SECONDS="4", BODY_MIN_RATE="1")
         content = b"0123456789" * 5
-        with impatient_server.connect() as wire:
+        with server.connect() as wire:
             wire.send(upload_head(Content_Length=str(len(START + content + END))) + START)
             for start in range(0, 50, 10):
-                # Half of BODY_IDLE_SECONDS: the upload as a whole takes over twice of it.
-                time.sleep(0.5)
+                # The upload as a whole takes longer than the server waits for any piece of it.
+                time.sleep(1)
                 wire.send(content[start : start + 10])
             wire.send(END)
             assert wire.receive_answer().status == 200

@@ -174,6 +174,16 @@ def test_a_request_that_comes_in_two_pieces_is_answered(two: Two) -> None:
             assert wire.receive_answer("HEAD").status == 200
 
 
+def test_a_drop_box_tells_nobody_what_it_holds(servers: ServerFactory) -> None:
+    server = servers.start(WEB_CONCURRENCY="1", ANONYMOUS="upload")
+    server.upload(CONTENT)
+    with server.connect() as wire:
+        for fields in ([], ["Cookie: a=b"]):
+            for target in (KNOWN, UNKNOWN):
+                wire.send(head(target, HOST, *fields))
+                assert wire.receive_answer("HEAD").status == 403
+
+
 def test_a_question_needs_no_thread(servers: ServerFactory) -> None:
     server = servers.start(WEB_CONCURRENCY="1", THREADS="1", MAX_CONTENT_LENGTH="64mb")
     receipt = server.upload(bytes(40 * 1024**2))

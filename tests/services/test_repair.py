@@ -20,6 +20,7 @@ from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend, memory_backend
 from tests.builders import tar, tar_member
 from tests.examples import identity
+from tests.storage.test_links import CrampedDisk
 
 CONTENT = b"the right bytes"
 MEMBER = b"of a member"
@@ -136,6 +137,18 @@ class TestScrub:
             [identity(MEMBER)],
         )
         assert store.knows(MEMBER)
+
+    def test_a_rotten_copy_of_a_full_file_is_found_and_healed(self, tmp_path: Path) -> None:
+        store = Store(local_backend(tmp_path / "store", disk=CrampedDisk(4)))
+        layout = Layout(tmp_path / "store")
+        records = [store.upload(CONTENT, f"{one}.txt") for one in range(4)]
+        spoil(layout.blob(identity(CONTENT)).with_name(f"{identity(CONTENT).hex}~1"))
+        seen = store.services.scrub.run()
+        assert [one.blob for one in seen.rotten] == seen.healed == [identity(CONTENT)]
+        shown = {path.read_bytes() for one in records for path in names_of(layout, one)}
+        assert shown == {CONTENT}
+        assert store.services.scrub.run().rotten == []
+        store.stores.index.close()
 
     def test_it_can_be_stopped(self, store: Store, record: Record) -> None:
         answers = iter([True, False])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from httpbucket.domain.errors import PendingTreeNotFound, TooManyPendingTrees
+from httpbucket.domain.errors import Busy, PendingTreeNotFound, TooManyPendingTrees
 from httpbucket.domain.pending_tree import PendingTree, WantedFile
 from httpbucket.storage.local import pending_trees
 from httpbucket.storage.local.layout import Layout
@@ -84,7 +84,25 @@ def test_who_holds_it_is_alone(stores: Stores) -> None:
     assert order == ["first", "second"]
 
 
+class Gone(Exception):
+    pass
+
+
+def go() -> None:
+    raise Gone
+
+
 class TestOnDisk:
+    def test_who_waits_in_vain_is_told(self, local: Stores) -> None:
+        local.pending_trees.save(TREE)
+        with local.pending_trees.hold(ID), pytest.raises(Busy):
+            local.pending_trees.hold(ID, seconds=0.05).__enter__()
+
+    def test_who_waits_for_nothing_any_more_stops(self, local: Stores) -> None:
+        local.pending_trees.save(TREE)
+        with local.pending_trees.hold(ID), pytest.raises(Gone):
+            local.pending_trees.hold(ID, go).__enter__()
+
     def test_one_that_is_held_is_not_swept(self, local: Stores) -> None:
         local.pending_trees.save(TREE)
         with local.pending_trees.hold(ID):

@@ -2,7 +2,7 @@
 
 from httpbucket.wiring import Stores
 from tests.backends import Backend
-from tests.examples import stage
+from tests.examples import identity, stage
 
 
 class TestStaging:
@@ -43,6 +43,24 @@ class TestStaging:
             staged.write(piece)
         assert staged.size == 3_000_000
         staged.discard()
+
+    def test_what_rests_can_be_read_and_kept(self, stores: Stores) -> None:
+        staged = stores.staging.create()
+        staged.write(b"content")
+        staged.rest()
+        with staged.open() as reader:
+            assert reader.read() == b"content"
+        assert stores.blobs.keep(staged, identity(b"content"))
+        staged.discard()
+        with stores.blobs.open(identity(b"content")) as reader:
+            assert reader.read() == b"content"
+
+    def test_what_rests_and_is_discarded_is_gone(self, backend: Backend) -> None:
+        staged = backend.stores.staging.create()
+        staged.write(b"content")
+        staged.rest()
+        staged.discard()
+        assert backend.staged() == []
 
     def test_staged_files_do_not_see_each_other(self, stores: Stores) -> None:
         first, second = stage(stores.staging, b"first"), stage(stores.staging, b"second")

@@ -115,7 +115,7 @@ def test_an_upload_of_a_worker_that_died_is_found_though_the_index_seems_complet
     # The worker died before it told the index, and no other one has noticed yet.
     index = MemoryIndex()
     index.mark_complete(agreed_day="")
-    stores = replace(site.stores, index=index, in_turn=lambda name: nullcontext(NOW))
+    stores = replace(site.stores, index=index, in_turn=lambda *_, **__: nullcontext(NOW))
     assert send(site.rebuilt(stores)).get_json()["upload"]["id"] == first["upload"]["id"]
     assert count(site) == 1
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from httpbucket.config import Settings
@@ -40,7 +41,7 @@ from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
 from httpbucket.services.replicate import Replicate
 from httpbucket.services.resume import Resume
-from httpbucket.services.retry import Retries
+from httpbucket.services.retry import REMEMBERED, Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
@@ -50,9 +51,11 @@ from httpbucket.services.undo import Undo
 from httpbucket.services.unpack import Unpack
 from httpbucket.services.why import Why
 from httpbucket.storage.base import (
+    TURN_SECONDS,
     BlobStore,
     Capacity,
     Index,
+    InTurn,
     Notes,
     OldStore,
     PartialUploads,
@@ -70,7 +73,7 @@ from httpbucket.storage.local.capacity import LocalCapacity
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.links import Linker
-from httpbucket.storage.local.locks import in_turn, locked, only_one
+from httpbucket.storage.local.locks import in_turn, locked, only_one, sweep_turns
 from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
@@ -112,9 +115,8 @@ class Stores:
     only_one: Callable[[str], AbstractContextManager[bool]]
     # Random bytes that are the store's own, to sign with.
     secret: bytes
-    # Holds a name that a client chose, among all processes; who comes meanwhile waits. Yields
-    # since when a process held it that died while it did; else None.
-    in_turn: Callable[[str], AbstractContextManager[datetime | None]]
+    # Holds a name that a client chose, among all processes; who comes meanwhile waits.
+    in_turn: InTurn
     # Another reader of the same index, for who must not wait; None where ``index`` never does.
     quick_index: Index | None = None
 
@@ -129,6 +131,7 @@ def open_local(
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
     open_store(layout, disk)
+    sweep_turns(layout.locks, before=time.time() - REMEMBERED.total_seconds())
     index = _open_index(settings, layout)
     room = _room(
         settings,
@@ -140,25 +143,28 @@ def open_local(
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
     records = LocalRecords(layout, disk, staging, trees, linker)
+    replicas = LocalReplicas(
+        layout, disk, staging=staging, linker=linker, trees=trees, records=records
+    )
     return Stores(
         staging=staging,
         blobs=blobs,
         trees=trees,
         records=records,
-        replicas=LocalReplicas(
-            layout, disk, staging=staging, linker=linker, trees=trees, records=records
-        ),
+        replicas=replicas,
         shelves=LocalShelves(layout),
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
-        repair=LocalRepair(layout, disk, staging=staging, linker=linker, trees=trees),
+        repair=LocalRepair(
+            layout, disk, staging=staging, linker=linker, trees=trees, replicas=replicas
+        ),
         survey=LocalSurvey(layout, staging),
         notes=LocalNotes(layout),
         capacity=LocalCapacity(layout.root),
         index=index,
         only_one=lambda duty: only_one(layout.locks / duty),
         secret=open_secret(layout, disk),
-        in_turn=lambda name: in_turn(layout.locks, name),
+        in_turn=partial(in_turn, layout.locks, seconds=TURN_SECONDS),
         quick_index=QuickIndex(_index_path(settings, layout)),
     )
 

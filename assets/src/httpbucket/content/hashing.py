@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+_PIECE = 1024 * 1024
 
 
 class Hasher(Protocol):
@@ -89,3 +91,14 @@ def digests_of(content: bytes, algorithms: Sequence[str]) -> list[bytes]:
     For members of archive files, which are many and small: it takes half of `ContentHasher`'s time.
     """
     return [hashlib.new(name, content, usedforsecurity=False).digest() for name in algorithms]
+
+
+def hashed(
+    reader: BinaryIO, algorithms: Iterable[str], on_piece: Callable[[int], None] = lambda size: None
+) -> ContentHasher:
+    """What is read to its end, hashed in one pass; ``on_piece`` is told of each read's bytes."""
+    hasher = ContentHasher(algorithms)
+    while piece := reader.read(_PIECE):
+        hasher.update(piece)
+        on_piece(len(piece))
+    return hasher

@@ -171,6 +171,12 @@ class StorageUnavailable(BucketError):
     problem = "storage-unavailable"
 
 
+class Busy(StorageUnavailable):
+    """Another request works on what this one needs, and does not let go of it in time."""
+
+    problem = "busy"
+
+
 class ContentVanished(StorageUnavailable):
     """Something that was kept is gone from the store, by whatever hand."""
 

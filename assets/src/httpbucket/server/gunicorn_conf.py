@@ -82,7 +82,10 @@ def post_worker_init(worker: Any) -> None:
         worker.places = wsgi.places
     _tell_of_untested_gunicorn(worker)
     # The origin of contents answers no questions; telling it apart is the application's.
-    is_plain = _settings.fast_head and _settings.content_origin is None
+    # So is telling who may ask.
+    is_plain = (
+        _settings.fast_head and _settings.content_origin is None and "read" in _settings.anonymous
+    )
     if isinstance(worker, QuickWorker) and is_plain:
         _answer_plain_heads(worker)
     wsgi.duties.start()

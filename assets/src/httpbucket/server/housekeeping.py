@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BucketError
+from httpbucket.web.seldom import SeldomLog
 from httpbucket.wiring import Services, Stores
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Housekeeping:
         self._services = services
         self._now = now
         self._stopping = threading.Event()
+        self._seldom = SeldomLog(logger)
 
     def start(self) -> None:
         """Go on until the process ends."""
@@ -62,6 +64,8 @@ class Housekeeping:
         while not self._stopping.is_set():
             try:
                 self.look()
+            except BucketError as error:
+                self._seldom.warning(f"Nothing can be put in order for now: {error}")
             except Exception:
                 logger.exception("Nothing could be put in order; trying again.")
             self._stopping.wait(LOOK_SECONDS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,15 @@ from httpbucket.domain.errors import UnusableAddress
 from httpbucket.server import startup
 from httpbucket.wiring import build, open_local
 
+#: As our systemd unit allows.
+_DESCRIPTORS = 65_536
+
 _CONFIGURATION = Path(__file__).with_name("gunicorn_conf.py")
 
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises `UnusableStore` or `UnusableAddress` before."""
+    _allow_many_descriptors()
     startup.warn(settings)
     startup.warn_of_root(os.geteuid())
     stores = open_local(settings)
@@ -28,6 +34,15 @@ def serve(settings: Settings) -> None:
     startup.prepare(stores, build(settings, stores))
     sys.argv = ["http-bucket", "--config", str(_CONFIGURATION)]
     _Gunicorn("%(prog)s").run()
+
+
+def _allow_many_descriptors() -> None:
+    """As many as may be: 1024, which is usual, is for programs that call select(2)."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, _DESCRIPTORS)
+    if resource.RLIM_INFINITY != now < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Gunicorn(WSGIApplication):  # type: ignore[misc]

@@ -98,7 +98,7 @@ class Assemble:
         """
         key = terms.idempotency_key
         with (
-            self._retries.turn(key) as broken_off,
+            self._retries.turn(key, terms.is_gone) as broken_off,
             closing(Act(self._staging, self._algorithms)) as act,
         ):
             tree = self._keep_manifest(act, plan, describe)

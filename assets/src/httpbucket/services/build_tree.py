@@ -48,6 +48,10 @@ class BuiltTree:
         self._batch.keep()
         trees.keep(self._manifest_file.staged, self.manifest.sha256)
 
+    def rest(self) -> None:
+        """As `StagedFile.rest`."""
+        self._manifest_file.rest()
+
     def discard(self) -> None:
         """Forget what was not kept, and hold nothing any more. May be repeated."""
         self._batch.discard()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import BinaryIO
 
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.hashing import hashed
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.sent_digest import require_equal
 from httpbucket.services.receive import Content
-
-_PIECE = 1024 * 1024
 
 
 def verified(content: Content, blob: Descriptor, expected: Sequence[Digest]) -> Descriptor:
@@ -27,11 +24,3 @@ def verified(content: Content, blob: Descriptor, expected: Sequence[Digest]) -> 
     for one in expected:
         require_equal(one, Digest(one.algorithm, blob.digests[one.algorithm]))
     return blob
-
-
-def hashed(reader: BinaryIO, algorithms: Iterable[str]) -> ContentHasher:
-    """What is read, hashed in one pass."""
-    hasher = ContentHasher(algorithms)
-    while piece := reader.read(_PIECE):
-        hasher.update(piece)
-    return hasher

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.hashing import ContentHasher, hashed
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
@@ -16,8 +16,6 @@ from httpbucket.storage.base import BlobStore, HeldPartial, StagedFile
 
 #: Of so many uploads the hashers are remembered between pieces. Each is a few hundred bytes.
 _REMEMBERED = 256
-
-_READ_BYTES = 1024 * 1024
 
 
 class Gathered:
@@ -57,11 +55,8 @@ class Gathered:
 
 
 def _hash_again(held: HeldPartial, digests: Sequence[str]) -> ContentHasher:
-    hasher = ContentHasher(digests)
     with held.open() as reader:
-        while piece := reader.read(_READ_BYTES):
-            hasher.update(piece)
-    return hasher
+        return hashed(reader, digests)
 
 
 class Hashers:

@@ -128,12 +128,14 @@ class Ingest:
                 f"{MOST_UPLOADS} in one request are; Tree: <name> makes them one upload.",
                 files=len(offers),
             )
-        with self._retries.turn(terms.idempotency_key) as broken_off, ExitStack() as stack:
+        key = terms.idempotency_key
+        with self._retries.turn(key, terms.is_gone) as broken_off, ExitStack() as stack:
             files = [self._described(offer) for offer in offers]
             contents = [file.blob.sha256 for file in files]
-            receipts = self._retries.receipts(terms.idempotency_key, contents, broken_off)
+            receipts = self._retries.receipts(key, contents, broken_off)
+            waits = len(offers) > 1
             prepared = [
-                receipt or stack.enter_context(self._prepared(offer, file, terms))
+                receipt or stack.enter_context(self._prepared(offer, file, terms, waits=waits))
                 for offer, file, receipt in zip(offers, files, receipts, strict=True)
             ]
             return self._keep_prepared(prepared, terms)
@@ -173,12 +175,17 @@ class Ingest:
         return NamedBlob(name, verified(offer.content, blob, offer.expected))
 
     @contextmanager
-    def _prepared(self, offer: Offer, uploaded: NamedBlob, terms: Terms) -> Iterator[_Prepared]:
+    def _prepared(
+        self, offer: Offer, uploaded: NamedBlob, terms: Terms, *, waits: bool
+    ) -> Iterator[_Prepared]:
         name, blob = uploaded.name, uploaded.blob
         log = [f"Received {name!r}: {show_size(blob.size)}, {blob.media_type}."]
         if name != offer.filename:
             log.append(f"The name {_shown(offer.filename)} was changed to {name!r}.")
         with self._inside(uploaded, offer.content, terms) as unpacked:
+            if waits:
+                # Thousands may be prepared before the first of them is published.
+                unpacked.rest()
             yield _Prepared(uploaded, offer, unpacked, tuple(log))
 
     @contextmanager

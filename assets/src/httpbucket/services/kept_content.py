@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO
 
+from httpbucket.content.hashing import hashed
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.domain.blob import UNKNOWN_MEDIA_TYPE, Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound
-from httpbucket.services.expected import hashed
 from httpbucket.services.lookup import Lookup
 from httpbucket.storage.base import BlobStore
 

@@ -30,6 +30,7 @@ from httpbucket.services.receive import Content
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.retry import Retries
 from httpbucket.services.terms import Terms
+from httpbucket.services.unpack import check_client
 from httpbucket.storage.base import PendingTrees, Records
 
 logger = logging.getLogger(__name__)
@@ -120,10 +121,11 @@ class OfferTree:
         """Take what is missing out of an archive file, then answer as `offer`.
 
         Of two who do so at once, the second waits and gets the receipt of the first. Raises
-        `PendingTreeNotFound`, `MissingFile` when nothing came of what is missing (a script would
-        take any answer for success), and what `offer` and `ReceiveMembers.received` raise.
+        `PendingTreeNotFound`, `Busy`, `ClientGone`, `MissingFile` when nothing came of what is
+        missing (a script would take any answer for success), and what `offer` and
+        `ReceiveMembers.received` raise.
         """
-        with self._pending.hold(id) as tree:
+        with self._pending.hold(id, lambda: check_client(terms.is_gone)) as tree:
             if published := self._published(tree):
                 return published
             known = self._known(tree)

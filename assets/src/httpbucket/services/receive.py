@@ -110,6 +110,11 @@ class IncomingFile:
             return batch.add_bytes(bytes(self._small), digest)
         return batch.add_staged(self._staged, digest)
 
+    def rest(self) -> None:
+        """As `StagedFile.rest`."""
+        if self._staged is not None:
+            self._staged.rest()
+
     def close(self) -> None:
         """Forget the bytes; what they were kept as is no longer held."""
         self.hasher.close()

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady, InvalidKey, KeyReused, UploadNotFound
 from httpbucket.domain.upload import Receipt, Record, UploadId
-from httpbucket.storage.base import Index, Records
+from httpbucket.services.unpack import check_client
+from httpbucket.storage.base import Index, InTurn, Records
 
 #: An Idempotency-Key is kept in records and in the index.
 MOST_KEY_CHARACTERS = 255
@@ -33,16 +34,22 @@ class Retries:
 
     index: Index
     records: Records
-    in_turn: Callable[[str], AbstractContextManager[datetime | None]]
+    in_turn: InTurn
     now: Callable[[], datetime]
 
-    def turn(self, key: str | None) -> AbstractContextManager[datetime | None]:
+    def turn(
+        self, key: str | None, is_gone: Callable[[], bool] = lambda: False
+    ) -> AbstractContextManager[datetime | None]:
         """Hold the key from before `receipts` until the act's uploads are published.
 
         Yields since when a process held it that died, for `receipts`: that one may have published
         what no index was told of.
+
+        Raises `Busy` when the try before this one takes long, and `ClientGone`.
         """
-        return self.in_turn(f"idempotency-key {key}") if key else nullcontext()
+        if not key:
+            return nullcontext()
+        return self.in_turn(f"idempotency-key {key}", lambda: check_client(is_gone))
 
     def receipts(
         self,

@@ -7,15 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from httpbucket.content.hashing import ContentHasher
+from httpbucket.content.hashing import ContentHasher, hashed
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, IndexNotReady, UploadNotFound
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import BlobStore, Index, Records, Repair, Survey
-
-_READ = 1024 * 1024
 
 #: Of so many uploads that a rotten blob concerns the ids are told.
 _TOLD_UPLOADS = 20
@@ -140,8 +138,10 @@ class Scrub:
         seen.blobs += 1
         seen.size += hasher.size
         actual = hasher.digests()
-        if actual["sha256"] != digest.hex:
+        is_right = actual["sha256"] == digest.hex
+        if not is_right:
             self._repair.quarantine(digest)
+        if not is_right or self._repair.quarantine_siblings(digest, self._pace):
             seen.rotten.append(Rotten(digest, hasher.size, self._uploads_of(digest)))
             # A store that was copied without its hardlinks has the right bytes under other names.
             self._relink_uploads_of(digest)
@@ -160,12 +160,8 @@ class Scrub:
 
     def _read(self, digest: Digest, described: Descriptor | None) -> ContentHasher:
         known = described.digests if described else ()
-        hasher = ContentHasher(tuple(dict.fromkeys((*known, *self._digests))))
         with self._blobs.open(digest) as reader:
-            while piece := reader.read(_READ):
-                hasher.update(piece)
-                self._pace(len(piece))
-        return hasher
+            return hashed(reader, (*known, *self._digests), self._pace)
 
     def _described(self, digest: Digest) -> Descriptor | None:
         with suppress(IndexNotReady):

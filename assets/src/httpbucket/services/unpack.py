@@ -51,6 +51,13 @@ class Unpacked:
         if self.built:
             self.built.keep(trees)
 
+    def rest(self) -> None:
+        """As `StagedFile.rest`, until `keep`."""
+        if self.decompressed_file:
+            self.decompressed_file.rest()
+        if self.built:
+            self.built.rest()
+
 
 @dataclass(frozen=True)
 class _Source:

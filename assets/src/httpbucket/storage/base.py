@@ -43,6 +43,10 @@ class StagedFile(Protocol):
         """A reader of what was written, from its start, seekable. The caller closes it."""
         ...
 
+    def rest(self) -> None:
+        """Take no descriptor until the next use, for who lets many wait that came whole."""
+        ...
+
     def discard(self) -> None:
         """Forget the bytes; the blob that they became is no longer held. May be repeated."""
         ...
@@ -407,6 +411,13 @@ class Repair(Protocol):
         """
         ...
 
+    def quarantine_siblings(self, blob: Digest, on_piece: Callable[[int], None] = ...) -> int:
+        """The same for further copies of the blob, those whose bytes are wrong; how many went.
+
+        All of them are read; ``on_piece`` is called with the bytes of each read.
+        """
+        ...
+
     def quarantined(self) -> Iterator[Digest]:
         """The blobs that were taken out, also those that are kept again."""
         ...
@@ -565,6 +576,25 @@ class Shelves(Protocol):
         ...
 
 
+#: How long a request waits for another that works on the same. Its thread serves nobody meanwhile.
+TURN_SECONDS = 10.0
+
+
+class InTurn(Protocol):
+    """Names that clients chose, each held by one request among all processes."""
+
+    def __call__(
+        self, name: str, check: Callable[[], None] = ..., *, seconds: float = ...
+    ) -> AbstractContextManager[datetime | None]:
+        """Hold the name, waiting ``seconds`` for others to let go of it.
+
+        Yields since when a process held it that died while it did; else None.
+
+        ``check`` is called now and then meanwhile, and ends the waiting by raising. Raises `Busy`.
+        """
+        ...
+
+
 class PendingTrees(Protocol):
     """Trees that wait for some of their files: known to every process, until they expire."""
 
@@ -575,10 +605,12 @@ class PendingTrees(Protocol):
         """
         ...
 
-    def hold(self, id: str) -> AbstractContextManager[PendingTree]:
-        """What is remembered of the id; others who hold it wait. It may be saved meanwhile.
+    def hold(
+        self, id: str, check: Callable[[], None] = ..., *, seconds: float = ...
+    ) -> AbstractContextManager[PendingTree]:
+        """What is remembered of the id; others who hold it wait, as for a turn (`InTurn`).
 
-        Raises `PendingTreeNotFound`.
+        It may be saved meanwhile. Raises `PendingTreeNotFound`, and `Busy`.
         """
         ...
 

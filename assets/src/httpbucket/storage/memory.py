@@ -15,11 +15,12 @@ from typing import BinaryIO
 
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import EMPTY, Digest
-from httpbucket.domain.errors import BlobNotFound, PendingTreeNotFound, UploadNotFound
+from httpbucket.domain.errors import BlobNotFound, Busy, PendingTreeNotFound, UploadNotFound
 from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import (
+    TURN_SECONDS,
     BlobBatch,
     FoundUploads,
     HeldDirectories,
@@ -49,6 +50,9 @@ class MemoryStagedFile:
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self._bytes)
+
+    def rest(self) -> None:
+        pass
 
     def discard(self) -> None:
         self._siblings.discard(self)
@@ -297,8 +301,10 @@ class MemoryPendingTrees:
         self._trees[pending.id] = list(pending.to_lines())
 
     @contextmanager
-    def hold(self, id: str) -> Iterator[PendingTree]:
-        with self._lock:
+    def hold(
+        self, id: str, check: Callable[[], None] = lambda: None, *, seconds: float = TURN_SECONDS
+    ) -> Iterator[PendingTree]:
+        with _held(self._lock, check, seconds):
             if checked_id(id) not in self._trees:
                 raise PendingTreeNotFound(id)
             yield PendingTree.from_lines(self._trees[id])
@@ -559,6 +565,23 @@ class MemoryTurns:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @contextmanager
-    def __call__(self, name: str) -> Iterator[datetime | None]:
-        with self._locks[name]:
+    def __call__(
+        self, name: str, check: Callable[[], None] = lambda: None, *, seconds: float = TURN_SECONDS
+    ) -> Iterator[datetime | None]:
+        with _held(self._locks[name], check, seconds):
             yield None
+
+
+@contextmanager
+def _held(
+    lock: threading.Lock | threading.RLock, check: Callable[[], None], seconds: float
+) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
+    while not lock.acquire(timeout=0.02):
+        if time.monotonic() >= deadline:
+            raise Busy("Another request works on the same; try again in a few seconds.")
+        check()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
@@ -21,6 +21,11 @@ class MemoryRepair:
         content = self._blobs.take_out(blob)
         if content is not None:
             self._aside[blob] = content
+
+    def quarantine_siblings(
+        self, blob: Digest, on_piece: Callable[[int], None] = lambda size: None
+    ) -> int:
+        return 0
 
     def quarantined(self) -> Iterator[Digest]:
         return iter(list(self._aside))

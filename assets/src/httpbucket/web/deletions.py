@@ -6,7 +6,7 @@ import re
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from httpbucket.domain.errors import NotDeletable
+from httpbucket.domain.errors import NameNotFound, NotDeletable
 from httpbucket.domain.freed import Freed
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.size import show_size
@@ -65,6 +65,8 @@ def _upload_at(path: str) -> UploadId:
     parts = PublicPath.parse(path).parts
     if _DAY.fullmatch(path):
         raise NotDeletable("A day is no upload; delete its uploads one by one.")
+    if len(parts) < 5:
+        raise NameNotFound(path)
     upload = UploadId.parse(parts[4])
     if path != upload.directory:
         raise NotDeletable(f"This is a part of an upload; only all of {upload.directory} can go.")

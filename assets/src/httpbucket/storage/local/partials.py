@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from httpbucket.domain.errors import Busy
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import HeldPartial, StagedFile
 from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
 from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.locks import try_lock
+from httpbucket.storage.local.locks import wait_for
 from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.storage.local.wanted import WantedWatch
 
 _FILE_MODE = 0o600
-
-#: How often who waits for an upload tries to get it.
-_TRY_SECONDS = 0.02
 
 
 class LocalPartialUploads:
@@ -183,13 +180,16 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
 
 
 def _wait_for(descriptor: int, mark: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not try_lock(descriptor):
-        if time.monotonic() >= deadline:
-            raise PartialBusy("Another request works on this upload; ask again in a few seconds.")
+    def want() -> None:
         with suppress(FileNotFoundError):
             mark.touch(_FILE_MODE)
-        time.sleep(_TRY_SECONDS)
+
+    try:
+        wait_for(descriptor, seconds=seconds, check=want)
+    except Busy:
+        raise PartialBusy(
+            "Another request works on this upload; ask again in a few seconds."
+        ) from None
 
 
 def _read(path: Path) -> PartialUpload:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from httpbucket.domain.errors import PendingTreeNotFound, TooManyPendingTrees
 from httpbucket.domain.pending_tree import PendingTree, checked_id
+from httpbucket.storage.base import TURN_SECONDS
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PRIVATE_DIRECTORY_MODE, Layout
-from httpbucket.storage.local.locks import lock, try_lock
+from httpbucket.storage.local.locks import try_lock, wait_for
 from httpbucket.storage.local.staging import LocalStaging
 
 #: A CI farm's day. With 20,000 files each, these take 3 GB.
@@ -46,13 +47,15 @@ class LocalPendingTrees:
                 aside.unlink(missing_ok=True)
 
     @contextmanager
-    def hold(self, id: str) -> Iterator[PendingTree]:
+    def hold(
+        self, id: str, check: Callable[[], None] = lambda: None, *, seconds: float = TURN_SECONDS
+    ) -> Iterator[PendingTree]:
         directory = self._root / checked_id(id)
         descriptor = _opened(directory)
         if descriptor is None:
             raise PendingTreeNotFound(id)
         try:
-            lock(descriptor)
+            wait_for(descriptor, seconds=seconds, check=check)
             yield _load(directory)
         finally:
             os.close(descriptor)

@@ -22,6 +22,9 @@ from httpbucket.storage.local.links import Linker, opened_directory
 from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.staging import LocalStaging
 
+#: It is held for a few system calls at a time, so that this is a store that stands still.
+LOCK_SECONDS = 30.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -101,7 +104,7 @@ class LocalRecords:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes a record that is published."""
-        with told_as_refusals(), locked(self._layout.records_lock):
+        with told_as_refusals(), locked(self._layout.records_lock, seconds=LOCK_SECONDS):
             yield
 
     def _load(self, directory: Path, upload: UploadId) -> Record:

@@ -105,6 +105,17 @@ class LocalReplicas:
             for path in _redo_files(self._layout, record):
                 path.unlink(missing_ok=True)
 
+    def remake(self, record: Record, replica: Replica) -> None:
+        """Make a replica that is gone, and leave ``latest``. The caller holds its directory."""
+        parts = replica.directory.split("/")[1:]
+        directory = self._disk.open_below(self._layout.replicas, parts, PUBLIC_DIRECTORY_MODE)
+        try:
+            with suppress(FileExistsError):
+                self._make(replica, record, directory)
+            self._disk.sync_file(directory)
+        finally:
+            os.close(directory)
+
     @contextmanager
     def _locked(self, digests: Collection[str]) -> Iterator[None]:
         with ExitStack() as locks:

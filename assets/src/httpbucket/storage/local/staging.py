@@ -28,8 +28,16 @@ _CLAIMS = 100
 class LocalStagedFile:
     """A file without a name (``path`` None), or with one that nobody else knows."""
 
-    def __init__(self, disk: Disk, share: Share, descriptor: int, path: Path | None) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        share: Share,
+        descriptor: int,
+        path: Path | None,
+        unused_path: Callable[[], Path],
+    ) -> None:
         self._disk = disk
+        self._unused_path = unused_path
         self._share = share
         self._descriptor = descriptor
         self._path = path
@@ -58,13 +66,13 @@ class LocalStagedFile:
     def seal(self) -> None:
         """Make the bytes last, and the mode that of a blob."""
         self.make_readable()
-        self._disk.sync_file(self._descriptor)
+        self._disk.sync_file(self._reopened())
 
     def make_readable(self) -> None:
         """Give the file a blob's mode, for a caller who syncs many files at once."""
         if self._allocated > self.size:
-            self._disk.trim(self._descriptor, self.size)
-        os.fchmod(self._descriptor, BLOB_MODE)
+            self._disk.trim(self._reopened(), self.size)
+        os.fchmod(self._reopened(), BLOB_MODE)
 
     def link(self, target: Path) -> None:
         """Give the file its public name. Raises FileExistsError, FileNotFoundError."""
@@ -87,11 +95,26 @@ class LocalStagedFile:
         if replaced is not None:
             replaced.unlink(missing_ok=True)
 
+    def rest(self) -> None:
+        with told_as_refusals():
+            if self._path is None:
+                self.name(self._unused_path())
+        self._close()
+
+    def _reopened(self) -> int:
+        """The descriptor, also of a file that rested; its mode is still that of staging."""
+        if self._descriptor < 0 and self._path is not None:
+            self._descriptor = os.open(self._path, os.O_RDWR)
+        return self._descriptor
+
     def release(self) -> None:
         """Close the file, which is not read or written again, and leave its name."""
+        self._share.release()
+        self._close()
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            self._share.release()
             os.close(descriptor)
 
     def discard(self) -> None:
@@ -144,7 +167,7 @@ class LocalStaging:
         with told_as_refusals():
             own = self.unused_path()
             self._disk.link(path, own)
-            staged = LocalStagedFile(self._disk, self.share(), os.open(own, os.O_RDONLY), own)
+            staged = self._staged(os.open(own, os.O_RDONLY), own)
             staged.size = own.stat().st_size
             return staged
 
@@ -193,12 +216,15 @@ class LocalStaging:
                 raise
             self._unnamed = False
             return None
-        return LocalStagedFile(self._disk, self.share(), descriptor, None)
+        return self._staged(descriptor, None)
 
     def _create_named(self) -> LocalStagedFile:
         path = self.unused_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        return LocalStagedFile(self._disk, self.share(), descriptor, path)
+        return self._staged(descriptor, path)
+
+    def _staged(self, descriptor: int, path: Path | None) -> LocalStagedFile:
+        return LocalStagedFile(self._disk, self.share(), descriptor, path, self.unused_path)
 
     def _own_directory(self) -> Path:
         with self._guard:
