@@ -96,6 +96,8 @@ def test_ctrl_c_ends_a_scrub_with_130_and_the_next_goes_on(store: Store) -> None
         env=environ_of(store),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background has children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     note = store.layout.notes / "scrub-by-hand"
     wait_until(note.exists, seconds=30, what="the scrub begins")

@@ -63,6 +63,8 @@ class Container:
         self._app = directory / "app"
         package = self._app / "httpbucket"
         package.mkdir(parents=True)
+        # A package of its own: a namespace would give way to an http-bucket that is installed.
+        (package / "__init__.py").touch()
         (package / "__main__.py").write_text(_TELLING)
 
     def run(self, *, user: int | None = None, wrap: Sequence[str] = (), **environ: str) -> Told:
