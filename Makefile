@@ -6,14 +6,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test test-long benchmark benchmark-long lint lock clean
+.PHONY: run test test-live test-rest test-long benchmark benchmark-long lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
 	@exec $(BIN)/http-bucket serve
 
+# Two at a time, for which two cores suffice; each tells what it found when it is through.
 test: lint
-	$(BIN)/python -X dev -m pytest -m "not long"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-live test-rest
+
+test-live: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider tests/live
+
+test-rest: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest -q -m "not long" --ignore=tests/live
 
 test-long: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest

@@ -55,6 +55,7 @@ def soak(servers: ServerFactory) -> Iterator[CrashTest]:
     ],
 )
 def test_nothing_grows(soak: CrashTest, phases: int, seconds: float, growth: int) -> None:
+    wait_until(lambda: len(soak.server.workers()) == 2, seconds=30, what="both workers are there")
     workers = soak.server.workers()
     soak.upkeep.start()
     measures = []
