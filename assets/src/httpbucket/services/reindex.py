@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from httpbucket.domain.errors import BlobNotFound, UploadNotFound
 from httpbucket.domain.upload import Record, UploadId
-from httpbucket.storage.base import Index, Records, TreeStore
+from httpbucket.storage.base import Index, Manifest, Records, TreeStore
 
 logger = logging.getLogger(__name__)
 
@@ -35,29 +35,27 @@ def add_to_index(record: Record, *, records: Records, trees: TreeStore, index: I
 
 def remove_from_index(record: Record, *, trees: TreeStore, index: Index) -> None:
     """Have the index forget an upload with its tree, whether or not that can be read."""
-    digest = record.manifest
-    if digest is None:
-        index.remove(record, None)
-        return
-    try:
-        with trees.load(digest) as manifest:
-            index.remove(record, manifest)
-    except (ValueError, BlobNotFound) as error:
-        logger.warning("The tree of upload %s is removed unread: %s", record.id, error)
-        index.remove(record, None)
+    _tell(index.remove, record, trees, "The tree of upload %s is removed unread: %s")
 
 
 def _add(record: Record, *, trees: TreeStore, index: Index) -> None:
+    _tell(index.add, record, trees, "The tree of upload %s is left out of the index: %s")
+
+
+def _tell(
+    take: Callable[[Record, Manifest | None], None], record: Record, trees: TreeStore, unread: str
+) -> None:
+    """Hand over the record with its tree; without, and with a line in the log, if unreadable."""
     digest = record.manifest
     if digest is None:
-        index.add(record, None)
+        take(record, None)
         return
     try:
         with trees.load(digest) as manifest:
-            index.add(record, manifest)
+            take(record, manifest)
     except (ValueError, BlobNotFound) as error:
-        logger.error("The tree of upload %s is left out of the index: %s", record.id, error)
-        index.add(record, None)
+        logger.error(unread, record.id, error)
+        take(record, None)
 
 
 class Reindex:
