@@ -186,7 +186,10 @@ class LiveServer:
 
     def wait_for_empty_staging(self) -> None:
         """Wait until nothing is left in staging; workers that start write a probe there."""
-        wait_until(lambda: not self.staged_names(), seconds=10, what="staging is empty")
+        try:
+            wait_until(lambda: not self.staged_names(), seconds=10, what="staging is empty")
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but for {self.staged_names()}") from None
 
     def staged_names(self) -> list[Path]:
         """What lies in staging, besides the directories that living workers hold."""

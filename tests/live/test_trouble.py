@@ -111,7 +111,6 @@ class TestDescriptors:
 
     def test_five_hundred_uploads_leave_no_descriptor_open(self, servers: ServerFactory) -> None:
         server = servers.start(command=self.LIMITED, WEB_CONCURRENCY="1", THREADS="4")
-        # As many as threads: those beyond would be begun too, while others wait for their bodies.
         with ThreadPoolExecutor(4) as clients:
             list(clients.map(server.upload, contents(10, 100)))
             before = len(files_open(server))

@@ -371,6 +371,25 @@ def test_a_fault_while_a_batch_is_discarded_leaves_nothing_staged(
     backend.stores.index.close()
 
 
+def test_what_could_not_be_removed_goes_with_the_next_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = local_backend(tmp_path / "store")
+    batch = backend.stores.blobs.batch()
+    batch.add_bytes(SMALL, identity(SMALL))
+
+    def fails(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", fails)
+        batch.discard()
+    assert len(backend.staged()) > 0
+    backend.stores.blobs.batch().discard()
+    assert backend.staged() == []
+    backend.stores.index.close()
+
+
 def test_without_fsync_the_same_tree_comes_out(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     backend = local_backend(layout.root, disk=Disk(fsync=False))

@@ -9,6 +9,7 @@ it takes no malice, would stop a worker. Here waiting is left to the poller.
 from __future__ import annotations
 
 import errno
+import resource
 import selectors
 import socket
 import time
@@ -23,9 +24,13 @@ from httpbucket.server.growing_pool import GrowingPool
 from httpbucket.server.places import Places
 from httpbucket.web.seldom import SeldomLog
 
-#: Threads at work and threads that wait for the bytes of a body. Each of these has two open files
-#: and little memory.
+#: Threads at work and threads that wait for the bytes of a body, which need little memory.
 MOST_THREADS = 256
+
+#: A thread's descriptors: two of its connection to the index, its client's, that of a file and
+#: those of the directories on the way to it. And what a worker has open without any.
+_DESCRIPTORS_OF_A_THREAD = 8
+_DESCRIPTORS_AT_REST = 24
 
 #: How long the head of a request may take from its first byte on.
 HEAD_SECONDS = 10.0
@@ -60,7 +65,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def get_thread_pool(self) -> GrowingPool:
         """Threads besides those at work, for what waits for its client."""
-        return GrowingPool(stay=self.cfg.threads, most=max(self.cfg.threads, MOST_THREADS))
+        most = most_threads(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        return GrowingPool(stay=self.cfg.threads, most=max(self.cfg.threads, most))
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, if the process may have one more; gunicorn would end otherwise."""
@@ -155,3 +161,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def _watch(self, conn: TConn, on_readable: Any) -> None:
         self.poller.register(conn.sock, selectors.EVENT_READ, on_readable)
+
+
+def most_threads(descriptors: int) -> int:
+    """How many threads a process that may have so many descriptors can bear."""
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_THREADS
+    return min(MOST_THREADS, (descriptors - _DESCRIPTORS_AT_REST) // _DESCRIPTORS_OF_A_THREAD)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from httpbucket.domain.digest import EMPTY, Digest, sha256
 from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
-from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
+from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
@@ -29,6 +29,7 @@ class LocalBlobBatch:
     def __init__(self, disk: Disk, staging: LocalStaging, names: BlobNames) -> None:
         self._disk = disk
         self._names = names
+        self._staging = staging
         self._share = staging.share()
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
@@ -92,7 +93,7 @@ class LocalBlobBatch:
 
     def discard(self) -> None:
         self._share.release()
-        remove_tree(self._directory)
+        self._staging.remove_tree(self._directory)
 
     def _path(self, digest: Digest) -> str:
         return f"{self._directory}/{digest.hex}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,17 +33,6 @@ def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> 
             raise StorageFull("The store has no room for this upload.") from error
         reason = os.strerror(error.errno or 0).lower()
         raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, as far as that goes.
-
-    A second try takes what one that met a fault left: nobody else would while this process lives.
-    """
-    for _ in range(2):
-        shutil.rmtree(path, ignore_errors=True)
-        if not path.exists():
-            return
 
 
 def _sync_file_system(descriptor: int) -> None:

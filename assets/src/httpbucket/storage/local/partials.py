@@ -12,7 +12,7 @@ from httpbucket.domain.errors import Busy
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import HeldPartial, StagedFile
-from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
+from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import wait_for
 from httpbucket.storage.local.staging import LocalStaging
@@ -40,7 +40,7 @@ class LocalPartialUploads:
                 self._disk.sync_directory(aside)
                 self._disk.rename(aside, self._root / str(partial.id))
             except BaseException:
-                remove_tree(aside)
+                self._staging.remove_tree(aside)
                 raise
             self._disk.sync_directory(self._root)
 
@@ -238,7 +238,7 @@ def _remove(path: Path, staging: LocalStaging) -> None:
     """In one step: half of a directory would be found by the next who asks for it."""
     aside = staging.unused_path()
     path.rename(aside)
-    remove_tree(aside)
+    staging.remove_tree(aside)
 
 
 def _not_found(path: Path) -> PartialNotFound:

@@ -10,7 +10,7 @@ from pathlib import Path
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Record, Tree, UploadId
 from httpbucket.storage.base import TreeStore
-from httpbucket.storage.local.disk import Disk, remove_tree, told_as_refusals
+from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import (
     BLOB_MODE,
     MANIFEST_NAME,
@@ -50,7 +50,7 @@ class LocalRecords:
                 self._build(aside, record)
                 self._appear(aside, self._layout.upload(record.id))
             except BaseException:
-                remove_tree(aside)
+                self._staging.remove_tree(aside)
                 raise
 
     def load(self, upload: UploadId) -> Record:
@@ -92,7 +92,7 @@ class LocalRecords:
 
     def forget(self, upload: UploadId) -> None:
         # What fails to go now is found again by `removed`.
-        remove_tree(self._layout.trash / str(upload))
+        self._staging.remove_tree(self._layout.trash / str(upload))
 
     def ids(self, *, since_day: str = "") -> Iterator[UploadId]:
         with told_as_refusals():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from httpbucket.domain.upload import Replica, UploadId
-from httpbucket.storage.local.disk import Disk, remove_tree
+from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import BLOB_MODE, Layout
 from httpbucket.storage.local.links import opened_directory
 from httpbucket.storage.local.staging import LocalStaging
@@ -125,7 +125,7 @@ class ReplicaRemoval:
         aside = self._staging.unused_path()
         with suppress(FileNotFoundError):
             self._disk.rename_out(name, aside, directory=directory)
-        _remove(aside)
+        _remove(aside, self._staging)
 
 
 def redo_file(layout: Layout, upload: UploadId, directory: str) -> Path:
@@ -152,12 +152,12 @@ def made_aside(staging: LocalStaging) -> Iterator[Path]:
     try:
         yield aside
     except BaseException:
-        _remove(aside)
+        _remove(aside, staging)
         raise
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, staging: LocalStaging) -> None:
     if path.is_dir() and not path.is_symlink():
-        remove_tree(path)
+        staging.remove_tree(path)
     else:
         path.unlink(missing_ok=True)

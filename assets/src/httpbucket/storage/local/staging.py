@@ -138,6 +138,7 @@ class LocalStaging:
         self._unnamed = unnamed and hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
         self._guard = threading.Lock()
         self._own: tuple[int, Path, int] | None = None
+        self._left: set[Path] = set()
 
     def create(self, *, size: int = 0) -> StagedFile:
         return self.create_local(size=size)
@@ -180,6 +181,23 @@ class LocalStaging:
     def unused_path(self) -> Path:
         """A path that nothing has yet, for something to be made there and renamed."""
         return self._own_directory() / secrets.token_hex(8)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a directory of this staging or of the trash, with all that is in it.
+
+        A second try takes what one that met a fault left. What cannot be removed now, for want of
+        a descriptor say, goes with the next use of staging: nobody else would remove it while
+        this process lives.
+        """
+        self._left.add(path)
+        for _ in range(2):
+            self._remove_left()
+
+    def _remove_left(self) -> None:
+        for path in tuple(self._left):
+            shutil.rmtree(path, ignore_errors=True)
+            if not path.exists():
+                self._left.discard(path)
 
     def pin_path(self, digest: Digest) -> Path:
         """An unused path for one more link of the blob ``digest``, which keeps it."""
@@ -227,6 +245,8 @@ class LocalStaging:
         return LocalStagedFile(self._disk, self.share(), descriptor, path, self.unused_path)
 
     def _own_directory(self) -> Path:
+        if self._left:
+            self._remove_left()
         with self._guard:
             if not self._owns_directory():
                 self._own = (os.getpid(), *claim_directory(self._layout.staging, self._disk))
