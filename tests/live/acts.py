@@ -182,7 +182,8 @@ class DeleteReplica:
     replica: str
 
     def do(self, server: LiveServer, ledger: Ledger) -> Sequence[Kept]:
-        answer = ask(server, "DELETE", f"/{self.replica}")
+        # Its number may have been given anew since an earlier try.
+        answer = ask(server, "DELETE", f"/{self.replica}?upload={self.kept.id}")
         assert answer.status in {200, 404}, answer
         rest = {
             path: digest

@@ -44,7 +44,7 @@ class CrashTest:
         """Load, a kill, a start, the lost answers, and a look at everything."""
         self._load_and_kill()
         wait_until(lambda: not self.server.staged_names(), seconds=5, what="staging is empty")
-        for client in sorted(self.clients, key=lambda one: not one.owes_a_delete):
+        for client in self.clients:
             client.try_again()
         self.upkeep.stop()
         wait_until(self._is_settled, seconds=60, what="all is finished that was cut short")
