@@ -464,7 +464,8 @@ class OldFile:
     ``path`` is where it is named and ``source`` where its bytes are, relative to the store; None
     where the name leads nowhere. ``directory`` is the replica's (``USER/bob``), empty for a blob
     itself. ``filename`` lacks the suffix where the original dropped it (``is_stem``). ``digest`` is
-    what its bytes should have. ``is_member`` says that it is a file of a tree as well.
+    what its bytes should have. ``is_member`` says that it is a file of a tree as well. ``tree`` is
+    the directory of a tree whose archive file is gone, which is named instead.
     """
 
     path: str
@@ -475,6 +476,7 @@ class OldFile:
     received: datetime
     digest: Digest | None
     is_member: bool = False
+    tree: str = ""
 
 
 class OldStore(Protocol):
@@ -485,7 +487,11 @@ class OldStore(Protocol):
         ...
 
     def blobs(self) -> Iterator[OldFile]:
-        """Every blob; those that are archive files with a tree come first."""
+        """Every tree whose archive file is gone, and every blob; archive files come first."""
+        ...
+
+    def members(self, tree: str) -> Iterator[tuple[str, str]]:
+        """The files of a tree in order: the path in it, and where its bytes are."""
         ...
 
     def strangers(self) -> Iterator[str]:
