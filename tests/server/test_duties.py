@@ -148,6 +148,34 @@ class TestClearingUp:
         assert stores.index.has_upload(record.id) is True
         stores.index.close()
 
+    def test_what_a_command_published_that_was_killed_is_read_by_a_worker_that_runs(
+        self, tmp_path: Path
+    ) -> None:
+        stores = local_backend(tmp_path / "store", unnamed=False).stores
+        stores.index.mark_complete(agreed_day="")
+        duties = Duties(stores, services_of(stores))
+
+        def publish_and_die() -> Record:
+            record = keep_upload(stores, b"content")
+            stage(stores.staging, b"half of another file")
+            return record
+
+        record = in_child(publish_and_die)
+        for _ in range(2):
+            assert duties._try_to_complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+        stores.index.close()
+
+    def test_a_command_that_came_to_its_end_has_nothing_read_again(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        stores.index.mark_complete(agreed_day="")
+        duties = Duties(stores, services_of(stores))
+        record = in_child(lambda: keep_upload(stores, b"content"))
+        for _ in range(3):
+            assert duties._try_to_complete_index() is True
+        assert stores.index.has_upload(record.id) is False
+        stores.index.close()
+
     def test_nothing_is_read_again_when_no_worker_was_killed(self, tmp_path: Path) -> None:
         stores = local_backend(tmp_path / "store").stores
         stores.index.mark_complete(agreed_day="")

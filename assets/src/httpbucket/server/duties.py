@@ -43,14 +43,14 @@ class Duties:
         self._stopping = True
         self._services.index_gap.set()
 
-    def clear_up(self) -> None:
+    def clear_up(self, *, idle_too: bool = True) -> None:
         """Remove what a process left that was killed, and finish what it owed to replicas.
 
         gunicorn starts another worker in the place of one, whose duties begin with this; commands
         have no such successor. Either may have died between publishing a record and telling the
-        index.
+        index; but for those that were idle, who are told from others only without ``idle_too``.
         """
-        swept = self._stores.staging.sweep()
+        swept = self._stores.staging.sweep(idle_too=idle_too)
         self._owes_reading |= swept > 0
         finished = self._stores.replicas.finish()
         recovered = self._stores.blobs.recover()
@@ -82,7 +82,11 @@ class Duties:
         """
         with self._stores.only_one("deletes") as mine:
             if mine:
-                self.clear_up()
+                # Commands that came to their end are no reason to read records.
+                self.clear_up(idle_too=False)
+                if self._owes_reading:
+                    self._services.index_gap.set()
+                    return
                 deleted = self._services.delete.finish(self._left)
                 if deleted:
                     logger.info("Finished deleting %d uploads.", deleted)

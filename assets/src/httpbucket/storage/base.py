@@ -63,10 +63,11 @@ class Staging(Protocol):
         """
         ...
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         """Discard what processes that no longer live left behind; how many things that were.
 
-        Staged files of living processes, other servers' on the same store too, stay.
+        Staged files of living processes, other servers' on the same store too, stay. Unless
+        ``idle_too``, so does the place of a process that ended with nothing under way.
         """
         ...
 

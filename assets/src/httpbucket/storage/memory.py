@@ -69,7 +69,7 @@ class MemoryStaging:
     def create(self, *, size: int = 0) -> StagedFile:
         return MemoryStagedFile(self.staged)
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         return 0
 
 
