@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Container
 from pathlib import Path
 
@@ -98,3 +99,12 @@ class FaultyDisk(Disk):
         self.calls.append(call)
         if len(self.calls) - 1 in self._failing:
             raise OSError(self._error, os.strerror(self._error))
+
+
+class MortalDisk(FaultyDisk):
+    """Its process is killed at the call that would fail."""
+
+    def _count(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) - 1 in self._failing:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -63,10 +63,11 @@ class Staging(Protocol):
         """
         ...
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         """Discard what processes that no longer live left behind; how many things that were.
 
-        Staged files of living processes, other servers' on the same store too, stay.
+        Staged files of living processes, other servers' on the same store too, stay. Unless
+        ``idle_too``, so does the place of a process that ended with nothing under way.
         """
         ...
 
@@ -464,7 +465,8 @@ class OldFile:
     ``path`` is where it is named and ``source`` where its bytes are, relative to the store; None
     where the name leads nowhere. ``directory`` is the replica's (``USER/bob``), empty for a blob
     itself. ``filename`` lacks the suffix where the original dropped it (``is_stem``). ``digest`` is
-    what its bytes should have. ``is_member`` says that it is a file of a tree as well.
+    what its bytes should have. ``is_member`` says that it is a file of a tree as well. ``tree`` is
+    the directory of a tree whose archive file is gone, which is named instead.
     """
 
     path: str
@@ -475,6 +477,7 @@ class OldFile:
     received: datetime
     digest: Digest | None
     is_member: bool = False
+    tree: str = ""
 
 
 class OldStore(Protocol):
@@ -485,7 +488,11 @@ class OldStore(Protocol):
         ...
 
     def blobs(self) -> Iterator[OldFile]:
-        """Every blob; those that are archive files with a tree come first."""
+        """Every tree whose archive file is gone, and every blob; archive files come first."""
+        ...
+
+    def members(self, tree: str) -> Iterator[tuple[str, str]]:
+        """The files of a tree in order: the path in it, and where its bytes are."""
         ...
 
     def strangers(self) -> Iterator[str]:
@@ -595,13 +602,18 @@ class InTurn(Protocol):
         ...
 
 
+#: A CI farm's day. With 20,000 files each, these take 3 GB.
+MOST_PENDING = 1000
+
+
 class PendingTrees(Protocol):
     """Trees that wait for some of their files: known to every process, until they expire."""
 
     def save(self, pending: PendingTree) -> None:
         """Remember it, in place of what was remembered of that id, whole or not at all.
 
-        Raises `TooManyPendingTrees` for a new one where very many wait.
+        A new one takes the place of that which was saved the longest ago and is not held, where
+        `MOST_PENDING` wait already.
         """
         ...
 

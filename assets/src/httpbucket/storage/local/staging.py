@@ -220,9 +220,10 @@ class LocalStaging:
             return sum(_is_file(path, blob) for path in every) if blob.st_nlink > 1 else 0
         return 0
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         with told_as_refusals():
-            return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
+            every = self._layout.staging.iterdir()
+            return sum(_remove_if_dead(path, idle_too=idle_too) for path in every)
 
     def _create_unnamed(self) -> LocalStagedFile | None:
         if not self._unnamed:
@@ -289,7 +290,7 @@ def _is_file(path: Path, file: os.stat_result) -> bool:
     return False
 
 
-def _remove_if_dead(path: Path) -> bool:
+def _remove_if_dead(path: Path, *, idle_too: bool) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
@@ -297,7 +298,10 @@ def _remove_if_dead(path: Path) -> bool:
     try:
         if not try_lock(descriptor):
             return False
-        if path.is_dir():
+        is_directory = path.is_dir()
+        if not idle_too and not (is_directory and any(path.iterdir())):
+            return False
+        if is_directory:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
