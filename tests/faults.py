@@ -71,7 +71,7 @@ class FaultyDisk(Disk):
         self._count("sync_everything")
         super().sync_everything(path)
 
-    def make_directory(self, path: Path, mode: int) -> None:
+    def make_directory(self, path: Path | str, mode: int) -> None:
         self._count("make_directory")
         super().make_directory(path, mode)
 

@@ -86,6 +86,19 @@ def deflate_decoder() -> Decoder:
     return _Deflate(_RAW_DEFLATE_WINDOW_BITS)
 
 
+def inflated(data: bytes, max_length: int) -> tuple[bytes, bool]:
+    """At most ``max_length`` bytes out of raw deflate, and whether ``data`` ends where that does.
+
+    For contents that are small. Raises as `decoded`.
+    """
+    decoder = zlib.decompressobj(_RAW_DEFLATE_WINDOW_BITS)
+    try:
+        content = decoder.decompress(data, max_length)
+    except _ERRORS as error:
+        raise _refusal(error) from error
+    return content, decoder.eof and not decoder.unused_data
+
+
 def bzip2_decoder() -> Decoder:
     """Decodes one bzip2 stream; it never needs more than 4 MB."""
     return bz2.BZ2Decompressor()

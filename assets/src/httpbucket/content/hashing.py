@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
 _PIECE = 1024 * 1024
@@ -85,12 +86,20 @@ class ContentHasher:
         """Nothing is held."""
 
 
-def digests_of(content: bytes, algorithms: Sequence[str]) -> list[bytes]:
+def digests_of(content: bytes, algorithms: tuple[str, ...]) -> list[bytes]:
     """The raw digests of a content that is held in memory, in the order of ``algorithms``.
 
-    For members of archive files, which are many and small: it takes half of `ContentHasher`'s time.
+    For files that are many and small: it takes half of `ContentHasher`'s time.
     """
-    return [hashlib.new(name, content, usedforsecurity=False).digest() for name in algorithms]
+    return [new(content, usedforsecurity=False).digest() for new in _constructors(algorithms)]
+
+
+@functools.lru_cache(maxsize=16)
+def _constructors(algorithms: tuple[str, ...]) -> tuple[Callable[..., hashlib._Hash], ...]:
+    """Where hashlib has a function of the algorithm's own, that takes half as long as ``new``."""
+    return tuple(
+        getattr(hashlib, name, None) or functools.partial(hashlib.new, name) for name in algorithms
+    )
 
 
 def hashed(

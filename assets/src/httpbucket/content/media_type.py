@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import threading
 
@@ -47,7 +48,14 @@ def media_type_of_name(name: str) -> str:
     >>> media_type_of_name("README.md"), media_type_of_name("build.LOG")
     ('text/markdown', 'text/plain')
     """
-    media_type, coding = _BY_NAME.guess_type(f"/{name}")
+    last = name[name.rfind("/") + 1 :].lstrip(".")
+    # No more than two suffixes ever count, the second one in front of a coding's.
+    return _media_type_of_suffixes(*last.rsplit(".", 2)[1:])
+
+
+@functools.lru_cache(maxsize=1024)
+def _media_type_of_suffixes(*suffixes: str) -> str:
+    media_type, coding = _BY_NAME.guess_type(".".join(("/name", *suffixes)))
     if coding:
         return _BY_CODING.get(coding, UNKNOWN_MEDIA_TYPE)
     return media_type or UNKNOWN_MEDIA_TYPE

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+from typing import NamedTuple
 
 #: The last second of the year 9999; later times have no date in most programs.
 _LATEST_MTIME = 253402300799.0
@@ -21,8 +21,7 @@ class MemberKind(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One entry of an archive file, its name already checked.
 
     ``path`` is relative, of safe parts joined by ``/``; ``size`` is the bytes of a file's content;

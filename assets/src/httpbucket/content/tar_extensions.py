@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from httpbucket.content.members import sane_mtime
 from httpbucket.content.pax import parse_pax, pax_mtime, pax_size
@@ -25,11 +27,12 @@ _SPARSE_PREFIX = b"GNU.sparse."
 _SPARSE_PAIRS = frozenset((b"GNU.sparse.offset", b"GNU.sparse.numbytes"))
 _SPARSE_MARKS = frozenset((b"GNU.sparse.major", b"GNU.sparse.size"))
 
+_NO_VALUES: Mapping[bytes, bytes] = MappingProxyType({})
+
 _OWNER_MAY_EXECUTE = 0o100
 
 
-@dataclass(frozen=True, slots=True)
-class TarMember:
+class TarMember(NamedTuple):
     """A member's header with all that extends it.
 
     ``size`` is the bytes that follow in the archive file; ``values`` are the PAX keywords in force;
@@ -43,12 +46,12 @@ class TarMember:
     mtime: float
     executable: bool
     block: bytes
-    values: Mapping[bytes, bytes] = field(default_factory=dict)
+    values: Mapping[bytes, bytes] = _NO_VALUES
     sparse_pairs: Sequence[bytes] = ()
 
     def may_be_sparse(self) -> bool:
         """Whether it is worth looking for a sparse map."""
-        return self.type == b"S" or bool(self.values.keys() & _SPARSE_MARKS)
+        return self.type == b"S" or not _SPARSE_MARKS.isdisjoint(self.values)
 
 
 @dataclass(slots=True)
@@ -114,7 +117,7 @@ class Extensions:
 
     def _values(self) -> Mapping[bytes, bytes]:
         if not self.shared and not self.own:
-            return {}
+            return _NO_VALUES
         merged = self.shared | self.own
         return {keyword: value for keyword, value in merged.items() if value}
 

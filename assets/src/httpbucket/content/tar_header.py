@@ -5,19 +5,22 @@ Sources: POSIX.1-2017 pax, "ustar Interchange Format"; the GNU tar manual, "Basi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import zlib
+from struct import Struct
+from typing import NamedTuple
 
 from httpbucket.domain.unpacking import CorruptArchive
 
 BLOCK_SIZE = 512
 ZERO_BLOCK = bytes(BLOCK_SIZE)
 
-_CHECKSUM = slice(148, 156)
+# Name, mode, size, mtime, checksum, type, name of a link.
+_FIELDS = Struct("100s8s16x12s12s8sc100s")
 _SPACES_SUM = 8 * 0x20
 
 
-@dataclass(frozen=True, slots=True)
-class TarHeader:
+class TarHeader(NamedTuple):
     """The fields that matter here, as one header has them, before extension headers override.
 
     ``size`` is the bytes that follow in the archive file; ``raw`` is the whole block.
@@ -34,18 +37,19 @@ class TarHeader:
 
 def parse_header(block: bytes) -> TarHeader:
     """Read a header block that is not all zeros. Raises `CorruptArchive`."""
-    if not _checksum_fits(block):
+    name, mode, size, mtime, checksum, kind, linkname = _FIELDS.unpack_from(block)
+    if not _checksum_fits(block, checksum):
         raise CorruptArchive("A header of the tar has a wrong checksum.")
-    size = parse_number(block[124:136])
-    if size is None or size < 0:
+    content_size = parse_number(size)
+    if content_size is None or content_size < 0:
         raise CorruptArchive("A header of the tar has an impossible size.")
     return TarHeader(
-        name=_full_name(block),
-        mode=parse_number(block[100:108]) or 0,
-        size=size,
-        mtime=parse_number(block[136:148]) or 0,
-        type=block[156:157],
-        linkname=_until_nul(block[157:257]),
+        name=_full_name(block, _until_nul(name)),
+        mode=parse_number(mode) or 0,
+        size=content_size,
+        mtime=parse_number(mtime) or 0,
+        type=kind,
+        linkname=_until_nul(linkname),
         raw=block,
     )
 
@@ -53,9 +57,13 @@ def parse_header(block: bytes) -> TarHeader:
 def is_tar_header(block: bytes) -> bool:
     """Whether ``block`` begins with a tar's header, of any age: v7 tars have no magic."""
     block = block[:BLOCK_SIZE]
-    return len(block) == BLOCK_SIZE and block[:1] != b"\x00" and _checksum_fits(block)
+    if len(block) < BLOCK_SIZE or block[:1] == b"\x00":
+        return False
+    return _checksum_fits(block, _FIELDS.unpack_from(block)[4])
 
 
+# Most members of a tar have the mode, the time and the owner of others.
+@functools.lru_cache(maxsize=1024)
 def parse_number(field: bytes) -> int | None:
     """Read octal digits between spaces and NULs, or GNU's base 256; None for anything else."""
     if field[0] & 0x80:
@@ -76,20 +84,27 @@ def _without_marker(field: bytes) -> bytes:
     return bytes([first | 0x80 if first & 0x40 else first]) + field[1:]
 
 
-def _checksum_fits(block: bytes) -> bool:
-    stated = parse_number(block[_CHECKSUM])
-    own = block[_CHECKSUM]
-    if stated == sum(block) - sum(own) + _SPACES_SUM:
+def _checksum_fits(block: bytes, own: bytes) -> bool:
+    stated = parse_number(own)
+    if stated == _byte_sum(block) - sum(own) + _SPACES_SUM:
         return True
     # Some old systems added signed bytes.
     negative = sum(byte > 127 for byte in block) - sum(byte > 127 for byte in own)
     return stated == sum(block) - sum(own) + _SPACES_SUM - 256 * negative
 
 
-def _full_name(block: bytes) -> bytes:
-    name = _until_nul(block[:100])
+def _byte_sum(block: bytes) -> int:
+    """The sum of the bytes of a block, in a tenth of the time of ``sum`` where all are ASCII.
+
+    Adler-32 has it in its lower half, plus one and modulo 65,521 (RFC 1950, 9); 512 bytes of ASCII
+    stay below that.
+    """
+    return (zlib.adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
+
+
+def _full_name(block: bytes, name: bytes) -> bytes:
     # GNU's own format has other fields where ustar keeps the front of a long name.
-    if block[257:263] == b"ustar\x00" and block[345]:
+    if block[345] and block[257:263] == b"ustar\x00":
         return _until_nul(block[345:500]) + b"/" + name
     return name
 

@@ -18,7 +18,7 @@ from httpbucket.content.findings import Findings, shown
 from httpbucket.content.limits import CHUNK_SIZE, Budget
 from httpbucket.content.member_names import decode_name, member_path, tell_if_renamed
 from httpbucket.content.members import Entry, Member, MemberKind
-from httpbucket.content.zip_content import METHODS, zip_content
+from httpbucket.content.zip_content import METHODS, is_small, small_content, zip_content
 from httpbucket.content.zip_directory import ZipDirectory, ZipRecord, find_directory
 from httpbucket.content.zip_names import zip_member_mtime, zip_member_name
 from httpbucket.domain.unpacking import (
@@ -155,6 +155,9 @@ class _Walk:
         return decode_name(b"".join(self._content(record, start)))
 
     def _content(self, record: ZipRecord, start: int) -> Iterable[bytes]:
+        if is_small(record):
+            content = small_content(self.stream, record, start, self.budget)
+            return (content,) if content else ()
         pieces = zip_content(self.stream, record, start, self.budget)
         if record.size <= CHUNK_SIZE:
             return (b"".join(pieces),) if record.size or record.compressed_size else ()

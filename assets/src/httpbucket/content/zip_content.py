@@ -11,6 +11,7 @@ from httpbucket.content.decoders import (
     bzip2_decoder,
     decoded,
     deflate_decoder,
+    inflated,
     lzma_decoder,
 )
 from httpbucket.content.findings import shown
@@ -49,6 +50,29 @@ def zip_content(stream: BinaryIO, record: ZipRecord, start: int, budget: Budget)
         raise _differs(record, "checksum")
 
 
+def small_content(stream: BinaryIO, record: ZipRecord, start: int, budget: Budget) -> bytes:
+    """The same of a member that `is_small`, at once: half of the time for a content of 2 KB."""
+    stream.seek(start)
+    content, is_whole = stream.read(record.compressed_size), True
+    if len(content) < record.compressed_size:
+        raise _cut_short()
+    if record.method == _DEFLATED:
+        # One byte more than is stated shows a lie; what else would come is never decoded.
+        content, is_whole = inflated(content, record.size + 1)
+    budget.spend(len(content))
+    if not is_whole or len(content) != record.size:
+        raise _differs(record, "size")
+    if zlib.crc32(content) != record.crc32:
+        raise _differs(record, "checksum")
+    return content
+
+
+def is_small(record: ZipRecord) -> bool:
+    """Whether a member's content is read by `small_content`."""
+    size = max(record.size, record.compressed_size)
+    return size <= CHUNK_SIZE and record.method in (_STORED, _DEFLATED)
+
+
 class _Raw:
     """A member's bytes as they lie in the zip; it seeks each time, for others read there too."""
 
@@ -62,7 +86,7 @@ class _Raw:
         self._stream.seek(self._position)
         piece = self._stream.read(min(size, self.left))
         if self.left and not piece:
-            raise TruncatedArchive("The zip ends inside a member.")
+            raise _cut_short()
         self._position += len(piece)
         self.left -= len(piece)
         return piece
@@ -102,6 +126,10 @@ def _drained(decoder: Decoder, raw: _Raw, record: ZipRecord) -> Iterator[bytes]:
     ended = decoder.eof or (record.method == _LZMA and left == 0)
     if not ended or decoder.unused_data or raw.left:
         raise _differs(record, "size")
+
+
+def _cut_short() -> TruncatedArchive:
+    return TruncatedArchive("The zip ends inside a member.")
 
 
 def _differs(record: ZipRecord, what: str) -> CorruptArchive:

@@ -7,11 +7,11 @@ Source: PKWARE's APPNOTE.TXT 6.3.10, 4.3.12 to 4.3.16 and 4.5.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import SEEK_END
 from struct import Struct, error, unpack
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from httpbucket.content.limits import CHUNK_SIZE
 from httpbucket.domain.unpacking import CorruptArchive, TruncatedArchive, UnsupportedArchive
@@ -27,8 +27,7 @@ _IN_ZIP64 = 0xFFFFFFFF
 _ONE_DISK = (0, 0xFFFF)
 
 
-@dataclass(frozen=True, slots=True)
-class ZipRecord:
+class ZipRecord(NamedTuple):
     """What the directory says of one member; sizes and ``offset`` are bytes, ZIP64 resolved."""
 
     name: bytes
@@ -153,11 +152,12 @@ def _record_at(window: bytes, start: int) -> tuple[ZipRecord, int]:
     return record, end - start
 
 
-def _wide_fields(extra: bytes, *narrow: int) -> Iterator[int]:
+def _wide_fields(extra: bytes, *narrow: int) -> Iterable[int]:
     """Size, compressed size and offset; where one does not fit 32 bits, from the ZIP64 field."""
-    if _IN_ZIP64 not in narrow:
-        yield from narrow
-        return
+    return _widened(extra, narrow) if _IN_ZIP64 in narrow else narrow
+
+
+def _widened(extra: bytes, narrow: Iterable[int]) -> Iterator[int]:
     wide = _extra_field(extra, 0x0001) or b""
     for value in narrow:
         if value != _IN_ZIP64:

@@ -5,6 +5,7 @@ Source: PKWARE's APPNOTE.TXT 6.3.10, appendix D; Info-ZIP's extrafld.txt.
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from calendar import timegm
@@ -53,6 +54,8 @@ def _decoded(record: ZipRecord) -> str:
 
 
 def _unicode_path(record: ZipRecord) -> str | None:
+    if not record.extra:
+        return None
     field = record.extra_field(_UNICODE_PATH)
     if not field or len(field) < 5 or field[0] != 1:
         return None
@@ -66,19 +69,23 @@ def _unicode_path(record: ZipRecord) -> str | None:
 
 def zip_member_mtime(record: ZipRecord) -> float:
     """Seconds since 1970: from Unix's or NTFS's own field, else the DOS time, taken as UTC."""
+    if not record.extra:
+        return _dos_seconds(record.date, record.time)
     unix = record.extra_field(_EXTENDED_TIMESTAMP)
     if unix and unix[0] & 1 and len(unix) >= 5:
         return sane_mtime(unpack("<l", unix[1:5])[0])
     ntfs = record.extra_field(_NTFS_TIMES)
     if ntfs and len(ntfs) >= 16 and ntfs[4:8] == b"\x01\x00\x18\x00":
         return sane_mtime((unpack("<Q", ntfs[8:16])[0] - _FILETIME_OF_1970) / 10_000_000)
-    return sane_mtime(_dos_seconds(record.date, record.time))
+    return _dos_seconds(record.date, record.time)
 
 
+# Most members of a zip were packed within the same few seconds.
+@functools.lru_cache(maxsize=256)
 def _dos_seconds(date: int, time: int) -> float:
     month, day = date >> 5 & 0xF, date & 0x1F
     try:
         clock = (time >> 11, time >> 5 & 0x3F, (time & 0x1F) * 2)
-        return timegm((1980 + (date >> 9), month, day, *clock))
+        return sane_mtime(timegm((1980 + (date >> 9), month, day, *clock)))
     except ValueError:
         return 0.0

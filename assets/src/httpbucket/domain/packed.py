@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -19,6 +20,8 @@ class Packing:
 
     def __init__(self, algorithms: Iterable[str]) -> None:
         self.algorithms = tuple(dict.fromkeys((*algorithms, "sha256")))
+        ends = list(itertools.accumulate(map(_digest_size, self.algorithms), initial=_SIZES.size))
+        self._places = tuple(zip(self.algorithms, ends, ends[1:], strict=False))
 
     def pack(self, digests: Mapping[str, str], size: int, crc32: int) -> bytes:
         """What is known of a content, as bytes."""
@@ -32,13 +35,13 @@ class Packing:
     def unpack(self, packed: bytes, media_type: str) -> Descriptor:
         """The descriptor that was packed."""
         size, crc32 = _SIZES.unpack_from(packed)
-        digests, start = {}, _SIZES.size
-        for algorithm in self.algorithms:
-            end = start + (digest_size(algorithm) or 0)
-            digests[algorithm] = packed[start:end].hex()
-            start = end
+        digests = {name: packed[start:end].hex() for name, start, end in self._places}
         return Descriptor(digests, size, crc32, media_type)
 
     def size(self, packed: bytes) -> int:
         """The bytes of the content."""
         return int(_SIZES.unpack_from(packed)[0])
+
+
+def _digest_size(algorithm: str) -> int:
+    return digest_size(algorithm) or 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from httpbucket.domain.blob import Descriptor
@@ -16,26 +15,35 @@ from httpbucket.storage.sqlite_many import rows_of_many
 #: How many members are held at a time: a KiB each.
 _PORTION = 4096
 
-_Digests = set[tuple[str, bytes]]
+#: The digests of a blob beside SHA-256, by algorithm; two of one algorithm may have been recorded.
+_Digests = list[tuple[str, bytes]]
 _BlobRow = tuple[bytes, int, int, str, str, str, bytes]
 
 
-def add_blobs(connection: sqlite3.Connection, named: Iterable[tuple[str, Descriptor]]) -> None:
+def add_blobs(
+    connection: sqlite3.Connection, named: Iterable[tuple[str, Descriptor]]
+) -> Collection[bytes]:
     """Take in blobs, each with a name that it has; one that is known keeps the name it had first.
 
-    SQLite takes half the time for rows that come in the order of the table's key.
+    SQLite takes half the time for rows that come in the order of the table's key. Returns their
+    SHA-256 in that order.
     """
     first: dict[bytes, tuple[str, Descriptor]] = {}
-    digests: dict[bytes, _Digests] = defaultdict(set)
+    digests: dict[bytes, _Digests] = {}
     for name, blob in named:
-        identity = bytes.fromhex(blob.digests["sha256"])
-        first.setdefault(identity, (name, blob))
-        digests[identity].update(_others(blob))
+        identity, others = _identity_and_others(blob)
+        if identity not in first:
+            first[identity], digests[identity] = (name, blob), others
+        elif others != digests[identity]:
+            digests[identity] = sorted({*digests[identity], *others})
     _add_digests_to_known(connection, digests)
-    rows = [_row(identity, *first[identity], sorted(digests[identity])) for identity in first]
-    connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(rows))
+    identities = sorted(first)
+    rows = [_row(identity, *first[identity], digests[identity]) for identity in identities]
+    connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     aliases = [(value, name, blob) for blob, each in digests.items() for name, value in each]
-    connection.executemany("INSERT OR IGNORE INTO alias VALUES (?, ?, ?)", sorted(aliases))
+    aliases.sort()
+    connection.executemany("INSERT OR IGNORE INTO alias VALUES (?, ?, ?)", aliases)
+    return identities
 
 
 def _add_digests_to_known(
@@ -44,9 +52,11 @@ def _add_digests_to_known(
     """None is ever dropped, or its alias would outlive the blob."""
     question = "SELECT sha256, algorithms, digests FROM blob WHERE sha256 IN ({})"
     for identity, algorithms, values in rows_of_many(connection, question, digests.keys()):
+        if packed(digests[identity]) == (algorithms, values):
+            continue
         known = {(one.algorithm, one.value) for one in unpacked(algorithms, values)}
         if not known.issuperset(digests[identity]):
-            columns = packed(sorted(known | digests[identity]))
+            columns = packed(sorted({*known, *digests[identity]}))
             change = "UPDATE blob SET algorithms = ?, digests = ? WHERE sha256 = ?"
             connection.execute(change, (*columns, identity))
 
@@ -57,18 +67,19 @@ def add_members(
     """Take in the files of the tree whose manifest has this SHA-256."""
     files = ((entry.path, entry.blob) for entry in entries if entry.blob)
     while portion := list(islice(files, _PORTION)):
-        add_blobs(connection, ((path.rpartition("/")[2], blob) for path, blob in portion))
-        members = sorted({bytes.fromhex(blob.digests["sha256"]) for _, blob in portion})
+        named = ((path.rpartition("/")[2], blob) for path, blob in portion)
+        members = add_blobs(connection, named)
         connection.executemany(
             "INSERT OR IGNORE INTO named_by_manifest VALUES (?, ?)",
             [(member, manifest) for member in members],
         )
 
 
-def _others(blob: Descriptor) -> _Digests:
-    """The blob's digests beside SHA-256, raw."""
-    every = blob.digests.items()
-    return {(name, bytes.fromhex(text)) for name, text in every if name != "sha256"}
+def _identity_and_others(blob: Descriptor) -> tuple[bytes, _Digests]:
+    """The blob's SHA-256, and its other digests in order; raw."""
+    raw = {name: bytes.fromhex(text) for name, text in blob.digests.items()}
+    identity = raw.pop("sha256")
+    return identity, sorted(raw.items())
 
 
 def _row(

@@ -9,7 +9,7 @@ from httpbucket.domain.digest import Digest, digest_size
 
 def packed(digests: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
     """The two columns of these algorithms and raw values."""
-    return ",".join(name for name, _ in digests), b"".join(value for _, value in digests)
+    return ",".join([name for name, _ in digests]), b"".join([value for _, value in digests])
 
 
 def unpacked(algorithms: str, values: bytes) -> Iterator[Digest]:

@@ -33,6 +33,7 @@ class LocalBlobBatch:
         self._share = staging.share()
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
+        self._front = f"{self._directory}/"
         self._waiting: dict[str, int] = {}
         self._known: set[str] = set()
         self._is_kept = False
@@ -96,7 +97,7 @@ class LocalBlobBatch:
         self._staging.remove_tree(self._directory)
 
     def _path(self, digest: Digest) -> str:
-        return f"{self._directory}/{digest.hex}"
+        return self._front + digest.hex
 
     def _is_new(self, digest: Digest, size: int) -> bool:
         if digest.hex in self._waiting or digest.hex in self._known:
@@ -111,9 +112,8 @@ class LocalBlobBatch:
 
     def _take(self, digest: Digest, size: int) -> None:
         source = self._path(digest)
-        link = lambda target: self._disk.link(source, target)  # noqa: E731
         for _ in range(ATTEMPTS):
-            if self._names.take(digest, size, link, sync=False) or self._pin_instead(digest):
+            if self._names.take_at_once(digest, size, source) or self._pin_instead(digest):
                 return
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
 

@@ -65,6 +65,18 @@ class BlobNames:
             self._make_parents(path, sync=sync)
             return self._link(path, size, link)
 
+    def take_at_once(self, digest: Digest, size: int, source: str) -> bool:
+        """As `take` without ``sync``, by a link to ``source``; in text, for those who take many."""
+        path = self._layout.blob_text(digest)
+        with suppress(FileExistsError):
+            try:
+                self._disk.link(source, path)
+            except FileNotFoundError:
+                self._make_directories(path.rpartition("/")[0])
+                self._disk.link(source, path)
+            return True
+        return self.take(digest, size, lambda target: self._disk.link(source, target), sync=False)
+
     def pin(self, digest: Digest, path: Path | str) -> bool:
         """Link the blob to ``path`` in staging, so that nobody frees it; False when there is none.
 
@@ -101,10 +113,13 @@ class BlobNames:
         if sync:
             mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
             self._disk.make_missing_directory(path.parent, mode, below=blobs)
-            return
+        else:
+            self._make_directories(str(path.parent))
+
+    def _make_directories(self, path: str) -> None:
         with suppress(FileExistsError):
             try:
-                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)
+                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
             except FileNotFoundError:
-                self._make_parents(path.parent, sync=False)
-                self._disk.make_directory(path.parent, PUBLIC_DIRECTORY_MODE)
+                self._make_directories(path.rpartition("/")[0])
+                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
