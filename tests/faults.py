@@ -62,7 +62,7 @@ class FaultyDisk(Disk):
         self._count("sync_file")
         super().sync_file(descriptor)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         self._count("sync_directory")
         super().sync_directory(path)
 
@@ -70,7 +70,7 @@ class FaultyDisk(Disk):
         self._count("sync_everything")
         super().sync_everything(path)
 
-    def make_directory(self, path: Path, mode: int) -> None:
+    def make_directory(self, path: Path | str, mode: int) -> None:
         self._count("make_directory")
         super().make_directory(path, mode)
 
@@ -78,11 +78,13 @@ class FaultyDisk(Disk):
         self._count("link")
         super().link(source, target, directory=directory)
 
-    def link_descriptor(self, descriptor: int, target: Path) -> None:
+    def link_descriptor(self, descriptor: int, target: Path | str) -> None:
         self._count("link_descriptor")
         super().link_descriptor(descriptor, target)
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         self._count("rename")
         super().rename(source, target, directory=directory)
 

@@ -238,9 +238,11 @@ def test_two_staged_files_of_one_name_are_never_mixed(
 class _Overtaken(Disk):
     """Between the rename of a wrong blob and the link of the right one, somebody links it."""
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         super().rename(source, target, directory=directory)
-        source.write_bytes(CONTENT)
+        Path(source).write_bytes(CONTENT)
 
 
 def test_two_may_replace_a_blob_of_the_wrong_size_at_once(layout: Layout, root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,7 +59,9 @@ class LocalRecords:
 
     def has(self, upload: UploadId) -> bool:
         with told_as_refusals():
-            return self._layout.upload(upload).exists()
+            # Text, because pathlib takes longer than the system.
+            path = f"{self._layout.root}/{upload.directory}"
+            return os.path.exists(path)  # noqa: PTH110
 
     def amend(self, upload: UploadId, change: Callable[[Record], Record]) -> Record:
         with self._alone():
@@ -135,20 +138,32 @@ class LocalRecords:
             raise
 
     def _build(self, aside: Path, record: Record) -> None:
-        places = self._make_folders(aside, record)
-        with opened_directory(places[-1]) as directory:
-            for named in record.named_blobs():
-                self._linker.name(named.blob, named.name, directory=directory)
-        if record.tree:
-            with opened_directory(aside) as directory:
-                self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
-            self._name_tree(record.tree, places[-1])
-        self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
+        with opened_directory(aside) as directory:
+            if record.folder or record.tree:
+                self._build_below(aside, directory, record)
+            else:
+                self._name_files(record, directory)
+            self._disk.write_new(RECORD_NAME, record.to_bytes(), BLOB_MODE, directory=directory)
+            if not record.tree:
+                self._disk.sync_file(directory)
         if record.tree:
             self._disk.sync_everything(aside)
+
+    def _build_below(self, aside: Path, directory: int, record: Record) -> None:
+        """What has directories below the upload's own, all but that one synced for a folder."""
+        places = self._make_folders(aside, record)
+        with opened_directory(places[-1]) as innermost:
+            self._name_files(record, innermost)
+        if record.tree:
+            self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
+            self._name_tree(record.tree, places[-1])
         else:
-            for place in reversed(places):
+            for place in reversed(places[1:]):
                 self._disk.sync_directory(place)
+
+    def _name_files(self, record: Record, directory: int) -> None:
+        for named in record.named_blobs():
+            self._linker.name(named.blob, named.name, directory=directory)
 
     def _make_folders(self, aside: Path, record: Record) -> list[Path]:
         """The upload's directory, and those of its folder down to where its names lie."""
