@@ -212,13 +212,13 @@ def outcome_with_descriptors(root: Path, spare: int) -> str:
 def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Path) -> None:
     """The second time it would be somebody else's, the index's for example."""
     staging = local_backend(root, unnamed=False).stores.staging
-    staging.create().discard()
+    stage(staging, CONTENT).discard()
     shutil.rmtree(layout.staging)
     with pytest.raises(StorageUnavailable):
-        staging.create()
+        stage(staging, CONTENT)
     with layout.marker.open() as others:
         with pytest.raises(StorageUnavailable):
-            staging.create()
+            stage(staging, CONTENT)
         assert others.read() == "1\n"
 
 
@@ -229,7 +229,7 @@ def test_two_staged_files_of_one_name_are_never_mixed(
     first = stage(staging, b"first")
     monkeypatch.setattr(secrets, "token_hex", lambda _: next(Layout(root).staging.glob("*/*")).name)
     with pytest.raises(StorageUnavailable):
-        staging.create()
+        stage(staging, CONTENT)
     with first.open() as reader:
         assert reader.read() == b"first"
     first.discard()

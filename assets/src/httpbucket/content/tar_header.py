@@ -14,6 +14,7 @@ ZERO_BLOCK = bytes(BLOCK_SIZE)
 
 _CHECKSUM = slice(148, 156)
 _SPACES_SUM = 8 * 0x20
+_MOST_SUM = BLOCK_SIZE * 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ def _without_marker(field: bytes) -> bytes:
 
 def _checksum_fits(block: bytes) -> bool:
     stated = parse_number(block[_CHECKSUM])
+    if stated is None or abs(stated) > _MOST_SUM:
+        return False
     own = block[_CHECKSUM]
     if stated == sum(block) - sum(own) + _SPACES_SUM:
         return True

@@ -138,32 +138,20 @@ class LocalRecords:
             raise
 
     def _build(self, aside: Path, record: Record) -> None:
-        with opened_directory(aside) as directory:
-            if record.folder or record.tree:
-                self._build_below(aside, directory, record)
-            else:
-                self._name_files(record, directory)
-            self._disk.write_new(RECORD_NAME, record.to_bytes(), BLOB_MODE, directory=directory)
-            if not record.tree:
-                self._disk.sync_file(directory)
+        places = self._make_folders(aside, record)
+        with opened_directory(places[-1]) as directory:
+            for named in record.named_blobs():
+                self._linker.name(named.blob, named.name, directory=directory)
+        if record.tree:
+            with opened_directory(aside) as directory:
+                self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
+            self._name_tree(record.tree, places[-1])
+        self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
         if record.tree:
             self._disk.sync_everything(aside)
-
-    def _build_below(self, aside: Path, directory: int, record: Record) -> None:
-        """What has directories below the upload's own, all but that one synced for a folder."""
-        places = self._make_folders(aside, record)
-        with opened_directory(places[-1]) as innermost:
-            self._name_files(record, innermost)
-        if record.tree:
-            self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
-            self._name_tree(record.tree, places[-1])
         else:
-            for place in reversed(places[1:]):
+            for place in reversed(places):
                 self._disk.sync_directory(place)
-
-    def _name_files(self, record: Record, directory: int) -> None:
-        for named in record.named_blobs():
-            self._linker.name(named.blob, named.name, directory=directory)
 
     def _make_folders(self, aside: Path, record: Record) -> list[Path]:
         """The upload's directory, and those of its folder down to where its names lie."""

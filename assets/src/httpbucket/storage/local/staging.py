@@ -37,7 +37,8 @@ _CLAIMS = 100
 class LocalStagedFile:
     """Bytes in memory, a file without a name (``path`` None), or one whose name nobody else knows.
 
-    ``begin`` makes the file when it is needed, unless there is one, by descriptor and path.
+    ``begin`` makes the file when it is needed, unless there is one, by descriptor and path; up to
+    ``in_memory`` bytes it is not needed before `seal_as`.
     """
 
     def __init__(
@@ -46,10 +47,13 @@ class LocalStagedFile:
         share: Share,
         begin: Callable[[], tuple[int, str | None]],
         unused_path: Callable[[], str],
+        *,
         file: tuple[int, str] | None,
+        in_memory: int,
     ) -> None:
         self._disk = disk
         self._unused_path = unused_path
+        self._in_memory = in_memory
         self._share = share
         self._begin = begin
         self._path: str | None
@@ -68,7 +72,7 @@ class LocalStagedFile:
         return self._allocated > 0
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
-        if self._small is not None and len(self._small) + len(piece) <= SMALL_BYTES:
+        if self._small is not None and len(self._small) + len(piece) <= self._in_memory:
             self._small += piece
         else:
             with told_as_refusals():
@@ -180,8 +184,15 @@ class LocalStaging:
     """
 
     def __init__(
-        self, layout: Layout, disk: Disk, *, unnamed: bool = True, room: Room | None = None
+        self,
+        layout: Layout,
+        disk: Disk,
+        *,
+        unnamed: bool = True,
+        in_memory: int = SMALL_BYTES,
+        room: Room | None = None,
     ) -> None:
+        self._in_memory = in_memory
         self._layout = layout
         self._room = room or Room(layout.root)
         self._disk = disk
@@ -281,7 +292,14 @@ class LocalStaging:
             return sum(_remove_if_dead(path) for path in self._layout.staging.iterdir())
 
     def _staged(self, file: tuple[int, str] | None = None) -> LocalStagedFile:
-        return LocalStagedFile(self._disk, self.share(), self._begin, self._unused_text, file)
+        return LocalStagedFile(
+            self._disk,
+            self.share(),
+            self._begin,
+            self._unused_text,
+            file=file,
+            in_memory=self._in_memory,
+        )
 
     def _begin(self) -> tuple[int, str | None]:
         """A new file: its descriptor, and its path if it has one."""
