@@ -63,7 +63,7 @@ class FaultyDisk(Disk):
         self._count("sync_file")
         super().sync_file(descriptor)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         self._count("sync_directory")
         super().sync_directory(path)
 
@@ -79,11 +79,13 @@ class FaultyDisk(Disk):
         self._count("link")
         super().link(source, target, directory=directory)
 
-    def link_descriptor(self, descriptor: int, target: Path) -> None:
+    def link_descriptor(self, descriptor: int, target: Path | str) -> None:
         self._count("link_descriptor")
         super().link_descriptor(descriptor, target)
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         self._count("rename")
         super().rename(source, target, directory=directory)
 

@@ -84,7 +84,7 @@ from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
-from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.staging import SMALL_BYTES, LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
 from httpbucket.storage.original import OriginalStore
 from httpbucket.storage.sqlite_index import SqliteIndex
@@ -122,11 +122,16 @@ class Stores:
 
 
 def open_local(
-    settings: Settings, *, disk: Disk | None = None, unnamed_staging: bool = True
+    settings: Settings,
+    *,
+    disk: Disk | None = None,
+    unnamed_staging: bool = True,
+    staged_in_memory: int = SMALL_BYTES,
 ) -> Stores:
     """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
 
-    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off.
+    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off;
+    up to ``staged_in_memory`` bytes they wait in memory.
     """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
@@ -138,7 +143,9 @@ def open_local(
         Remembered(lambda: index.totals().blob_size).value,
         alone=lambda: locked(layout.locks / "room"),
     )
-    staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
+    staging = LocalStaging(
+        layout, disk, unnamed=unnamed_staging, in_memory=staged_in_memory, room=room
+    )
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)

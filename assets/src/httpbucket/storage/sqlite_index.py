@@ -53,15 +53,18 @@ class SqliteIndex:
                 if manifest:
                     _add_tree(connection, record.tree.manifest, manifest)
                 _name(connection, record.tree.manifest, record.id)
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
                 [(blob.value, str(record.id)) for blob in record.sources()],
             )
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR REPLACE INTO replica VALUES (?, ?)",
                 [(replica.path, str(record.id)) for replica in record.replicas],
             )
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
@@ -231,6 +234,14 @@ def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manife
     inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?)", row)
     if inserted.rowcount:
         add_members(connection, *row, manifest.entries)
+
+
+def _insert(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Most uploads have none of these; asking SQLite to insert nothing is no less work."""
+    if rows:
+        connection.executemany(statement, rows)
 
 
 def _name(connection: sqlite3.Connection, blob: Descriptor, upload: UploadId) -> None:

@@ -55,7 +55,8 @@ class LocalBlobStore:
         try:
             yield
         finally:
-            pin.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(pin)  # noqa: PTH108 - text takes a fifth of the time
 
     def open(self, digest: Digest) -> BinaryIO:
         return self._names.open(digest)
@@ -132,8 +133,7 @@ class LocalBlobStore:
         return True
 
     def _publish(self, staged: LocalStagedFile, digest: Digest) -> bool:
-        staged.seal()
-        staged.name(self._staging.pin_path(digest))
+        staged.seal_as(self._staging.pin_path(digest))
         return self._names.take(digest, staged.size, staged.link, sync=True)
 
 
