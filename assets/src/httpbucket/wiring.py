@@ -36,6 +36,7 @@ from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
+from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -230,7 +231,7 @@ def build(
         members=made.members,
         lookup=made.lookup,
         ask=made.ask_of(stores.index),
-        quick_ask=made.ask_of(stores.quick_index or stores.index),
+        quick_ask=made.quick_ask,
         browse=made.browse,
         pack=Pack(browse=made.browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
@@ -406,6 +407,17 @@ class _Assembly:
             blobs=self.stores.blobs,
             index=index,
             leases=self._leases_of(index),
+        )
+
+    @cached_property
+    def quick_ask(self) -> QuickAsk:
+        index = self.stores.quick_index or self.stores.index
+        return QuickAsk(
+            ask=self.ask_of(index),
+            index=None if self.settings.retention.supersedes else index,
+            blobs=self.stores.blobs,
+            lease_seconds=self.settings.lease_seconds,
+            now=self.now,
         )
 
     def _leases_of(self, index: Index) -> Leases:

@@ -15,6 +15,7 @@ from httpbucket.services.lookup import Lookup
 from httpbucket.services.mark import Mark
 from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
+from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -39,7 +40,7 @@ class Services:
     lookup: Lookup
     ask: Ask
     # The same, for who must not wait: raises where that would.
-    quick_ask: Ask
+    quick_ask: QuickAsk
     browse: Browse
     pack: Pack
     searching: Search

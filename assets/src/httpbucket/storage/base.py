@@ -751,6 +751,14 @@ class Index(Protocol):
         """
         ...
 
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        """The blobs (SHA-256, raw) with this digest, all of which stay until then without a lease.
+
+        None where one look does not tell: then `find`, `is_complete` and `lease` do. An empty
+        answer is a sure one.
+        """
+        ...
+
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> Collection[Digest]:
         """Those of the blobs that a lease keeps."""
         ...

@@ -465,6 +465,9 @@ class MemoryIndex:
         uploads = self._uploads.values()
         return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
 
+    def find_lasting(self, digest: Digest, until: datetime) -> None:
+        return None
+
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return frozenset(
             blob for blob in blobs if blob in self._leases and self._leases[blob] >= now

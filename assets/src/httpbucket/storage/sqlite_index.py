@@ -17,6 +17,7 @@ from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
+from httpbucket.storage.sqlite_lasting import find_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
@@ -127,6 +128,11 @@ class SqliteIndex:
         if self.is_complete() and not self._leases.may_need(blobs, at_least):
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
+
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        with self.database.reading() as connection:
+            found = find_lasting(connection, digest, until.timestamp())
+        return None if found is None or self.database.has_gap() else found
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return self._leases.of(blobs, now)

@@ -32,6 +32,7 @@ class LocalBlobStore:
         self._staging = staging
         self._names = BlobNames(layout, disk)
         self._freeing = Freeing(layout, disk)
+        self._directory = str(layout.blobs)
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
@@ -66,7 +67,7 @@ class LocalBlobStore:
 
     def kept(self, values: Collection[bytes]) -> set[bytes]:
         # 2 µs each; by way of `Layout` and `size` it would be 6.
-        is_there, directory = os.access, str(self._layout.blobs)
+        is_there, directory = os.access, self._directory
         named = ((value, value.hex()) for value in values)
         return {
             value
