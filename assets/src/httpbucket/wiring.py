@@ -46,6 +46,7 @@ from httpbucket.services.retry import REMEMBERED, Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
+from httpbucket.services.see_again import SeeAgain
 from httpbucket.services.stats import Stats
 from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
@@ -233,6 +234,7 @@ def build(
         ask=made.ask_of(stores.index),
         quick_ask=made.quick_ask,
         browse=made.browse,
+        see_again=made.see_again,
         pack=Pack(browse=made.browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         stats=Stats(index=stores.index, capacity=stores.capacity),
@@ -434,6 +436,12 @@ class _Assembly:
         return Browse(
             blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
         )
+
+    @cached_property
+    def see_again(self) -> SeeAgain | None:
+        index = self.stores.quick_index
+        is_far = network_file_system(self.settings.archive_dir)
+        return None if index is None or is_far else SeeAgain(index)
 
     @cached_property
     def let_go(self) -> LetGo:

@@ -23,6 +23,7 @@ from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
+from httpbucket.services.see_again import SeeAgain
 from httpbucket.services.stats import Stats
 from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
@@ -42,6 +43,8 @@ class Services:
     # The same, for who must not wait: raises where that would.
     quick_ask: QuickAsk
     browse: Browse
+    # None where looking may take long.
+    see_again: SeeAgain | None
     pack: Pack
     searching: Search
     delete: Delete

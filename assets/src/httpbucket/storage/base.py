@@ -113,6 +113,26 @@ class BlobBatch(Protocol):
         ...
 
 
+class Sighting(Protocol):
+    """Names that were looked at, the last of them a file's, to be looked at again.
+
+    For who must not wait: nothing here does, as far as a local disk allows.
+    """
+
+    @property
+    def changed(self) -> float:
+        """When any of what has these names changed last, bytes or names, in Unix time."""
+        ...
+
+    def is_unchanged(self) -> bool:
+        """Whether each name has what it had then, without a change of its bytes or names."""
+        ...
+
+    def read(self, start: int, stop: int) -> bytes | None:
+        """Bytes of the file, if all is unchanged and they are in memory."""
+        ...
+
+
 class BlobStore(Protocol):
     """Every content once, named by its SHA-256. A blob never changes under its name.
 
@@ -167,6 +187,10 @@ class BlobStore(Protocol):
 
     def recover(self) -> int:
         """Put back what a dead process was about to free; how many files that were."""
+        ...
+
+    def sight(self, digest: Digest) -> Sighting | None:
+        """The blob's file; None where nothing can be looked at again like that."""
         ...
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -565,6 +589,13 @@ class Shelves(Protocol):
 
     def open(self, path: PublicPath) -> BinaryIO:
         """A reader of the file, seekable. The caller closes it."""
+        ...
+
+    def sight(self, path: PublicPath, resolved: PublicPath, upload: UploadId) -> Sighting | None:
+        """The links of the path, the record of the upload that it leads into, and the file.
+
+        None where nothing can be looked at again like that.
+        """
         ...
 
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:

@@ -176,6 +176,9 @@ class MemoryBlobStore:
     def recover(self) -> int:
         return 0
 
+    def sight(self, digest: Digest) -> None:
+        return None
+
     def local_path(self, digest: Digest) -> Path | None:
         return None
 

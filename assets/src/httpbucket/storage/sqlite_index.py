@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -165,8 +166,8 @@ class SqliteIndex:
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         question = f"SELECT {_DESCRIPTION}, filename FROM blob WHERE sha256 = ?"
-        for *row, filename in self.database.rows(question, blob.value):
-            return KnownBlob(_described(row), filename)
+        for row in self.database.rows(question, blob.value):
+            return _known(row)
         return None
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
@@ -222,6 +223,12 @@ class SqliteIndex:
 
 
 _DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
+
+
+# Some contents are asked for again and again, and taking their digests apart takes 15 µs.
+@functools.lru_cache(maxsize=1024)
+def _known(row: tuple[Any, ...]) -> KnownBlob:
+    return KnownBlob(_described(row[:-1]), row[-1])
 
 
 def _described(row: Sequence[Any]) -> Descriptor:

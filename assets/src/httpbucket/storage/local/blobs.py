@@ -12,12 +12,13 @@ from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import BlobNotFound
-from httpbucket.storage.base import BlobBatch, StagedFile
+from httpbucket.storage.base import BlobBatch, Sighting, StagedFile
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.sightings import sight
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -91,6 +92,9 @@ class LocalBlobStore:
     def recover(self) -> int:
         with told_as_refusals():
             return self._freeing.recover_all()
+
+    def sight(self, digest: Digest) -> Sighting | None:
+        return sight([self._layout.blob_text(digest)])
 
     def local_path(self, digest: Digest) -> Path | None:
         return self._layout.blob(digest)
