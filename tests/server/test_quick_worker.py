@@ -93,7 +93,7 @@ def test_a_plain_question_needs_no_thread(
     assert [*worker.pending_conns] == []
 
 
-@pytest.mark.parametrize("request_bytes", [b"", b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])
+@pytest.mark.parametrize("request_bytes", [b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])
 @pytest.mark.parametrize("earlier", [0, 1])
 def test_anything_else_goes_to_a_thread_with_all_that_came(
     worker: Worker, conn: TConn, theirs: socket.socket, request_bytes: bytes, earlier: int
@@ -109,6 +109,23 @@ def test_anything_else_goes_to_a_thread_with_all_that_came(
     assert conn.parser.unreader.read() == request_bytes
     assert (len(worker.keepalived_conns), len(worker.pending_conns)) == (0, 0)
     assert conn.sock not in worker.poller.get_map()
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_client_that_goes_needs_no_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket, earlier: int
+) -> None:
+    worker.nr_conns = 1
+    for _ in range(earlier):
+        theirs.sendall(REQUEST)
+        dispatch(worker)
+        theirs.recv(1000)
+    theirs.shutdown(socket.SHUT_WR)
+    dispatch(worker)
+    assert theirs.recv(1000) == b""
+    assert worker.in_threads == []
+    assert (len(worker.keepalived_conns), len(worker.pending_conns)) == (0, 0)
+    assert worker.nr_conns == 0
 
 
 def test_a_worker_that_ends_leaves_the_last_answers_to_gunicorn(

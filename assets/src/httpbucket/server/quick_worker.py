@@ -84,6 +84,10 @@ class QuickWorker(PatientWorker):
             return True  # Nothing came after all: the connection waits on.
         except OSError:
             return False
+        if not request:
+            # All was answered, and the client goes: that needs no thread either.
+            self._part_with(conn, among)
+            return True
         answer = self._answer_to(request, conn)
         sent = 0 if answer is None else _send(conn, answer)
         if answer is None or sent == 0:
@@ -111,6 +115,12 @@ class QuickWorker(PatientWorker):
         kept = len(self.keepalived_conns) - (among is self.keepalived_conns)
         is_last = self.nr + 1 >= self.max_requests
         return bool(self.alive and not is_last and kept < self.max_keepalived)
+
+    def _part_with(self, conn: TConn, among: deque[TConn]) -> None:
+        among.remove(conn)
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
     def _keep(self, conn: TConn, among: deque[TConn]) -> None:
         among.remove(conn)

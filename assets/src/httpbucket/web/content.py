@@ -75,12 +75,13 @@ class ContentSender:
         return response
 
     def _describe(self, content: Content, response: Response) -> None:
-        response.headers["Cache-Control"] = content.cache
-        response.headers["Content-Security-Policy"] = CONTENT_POLICY
+        # None of them is there yet; to set one, Werkzeug would look through all others.
+        response.headers.add("Cache-Control", content.cache)
+        response.headers.add("Content-Security-Policy", CONTENT_POLICY)
         name_it(response, "inline", content.filename)
         if content.blob:
-            response.headers["Repr-Digest"] = repr_digest(content.blob)
-            response.headers["Digest"] = instance_digest(content.blob)
+            response.headers.add("Repr-Digest", repr_digest(content.blob))
+            response.headers.add("Digest", instance_digest(content.blob))
         if content.coding:
             response.headers["Content-Encoding"] = content.coding
         if self.cors:
