@@ -36,6 +36,7 @@ from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
+from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -45,6 +46,7 @@ from httpbucket.services.retry import REMEMBERED, Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
+from httpbucket.services.see_again import SeeAgain
 from httpbucket.services.stats import Stats
 from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
@@ -237,8 +239,9 @@ def build(
         members=made.members,
         lookup=made.lookup,
         ask=made.ask_of(stores.index),
-        quick_ask=made.ask_of(stores.quick_index or stores.index),
+        quick_ask=made.quick_ask,
         browse=made.browse,
+        see_again=made.see_again,
         pack=Pack(browse=made.browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         stats=Stats(index=stores.index, capacity=stores.capacity),
@@ -415,6 +418,17 @@ class _Assembly:
             leases=self._leases_of(index),
         )
 
+    @cached_property
+    def quick_ask(self) -> QuickAsk:
+        index = self.stores.quick_index or self.stores.index
+        return QuickAsk(
+            ask=self.ask_of(index),
+            index=None if self.settings.retention.supersedes else index,
+            blobs=self.stores.blobs,
+            lease_seconds=self.settings.lease_seconds,
+            now=self.now,
+        )
+
     def _leases_of(self, index: Index) -> Leases:
         return Leases(
             index=index,
@@ -429,6 +443,12 @@ class _Assembly:
         return Browse(
             blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
         )
+
+    @cached_property
+    def see_again(self) -> SeeAgain | None:
+        index = self.stores.quick_index
+        is_far = network_file_system(self.settings.archive_dir)
+        return None if index is None or is_far else SeeAgain(index)
 
     @cached_property
     def let_go(self) -> LetGo:

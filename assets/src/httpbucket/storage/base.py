@@ -114,6 +114,26 @@ class BlobBatch(Protocol):
         ...
 
 
+class Sighting(Protocol):
+    """Names that were looked at, the last of them a file's, to be looked at again.
+
+    For who must not wait: nothing here does, as far as a local disk allows.
+    """
+
+    @property
+    def changed(self) -> float:
+        """When any of what has these names changed last, bytes or names, in Unix time."""
+        ...
+
+    def is_unchanged(self) -> bool:
+        """Whether each name has what it had then, without a change of its bytes or names."""
+        ...
+
+    def read(self, start: int, stop: int) -> bytes | None:
+        """Bytes of the file, if all is unchanged and they are in memory."""
+        ...
+
+
 class BlobStore(Protocol):
     """Every content once, named by its SHA-256. A blob never changes under its name.
 
@@ -168,6 +188,10 @@ class BlobStore(Protocol):
 
     def recover(self) -> int:
         """Put back what a dead process was about to free; how many files that were."""
+        ...
+
+    def sight(self, digest: Digest) -> Sighting | None:
+        """The blob's file; None where nothing can be looked at again like that."""
         ...
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -574,6 +598,13 @@ class Shelves(Protocol):
         """A reader of the file, seekable. The caller closes it."""
         ...
 
+    def sight(self, path: PublicPath, resolved: PublicPath, upload: UploadId) -> Sighting | None:
+        """The links of the path, the record of the upload that it leads into, and the file.
+
+        None where nothing can be looked at again like that.
+        """
+        ...
+
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
         """At most ``limit`` entries of a directory whose names follow ``after``.
 
@@ -760,6 +791,14 @@ class Index(Protocol):
         ``despite_uploads``, nor does one that an earlier lease keeps; every other, known or not,
         gets one ``until`` then, all in one transaction. Where it took one, the caller asks again
         whether the blob is known: it may have gone before its lease came.
+        """
+        ...
+
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        """The blobs (SHA-256, raw) with this digest, all of which stay until then without a lease.
+
+        None where one look does not tell: then `find`, `is_complete` and `lease` do. An empty
+        answer is a sure one.
         """
         ...
 

@@ -177,6 +177,9 @@ class MemoryBlobStore:
     def recover(self) -> int:
         return 0
 
+    def sight(self, digest: Digest) -> None:
+        return None
+
     def local_path(self, digest: Digest) -> Path | None:
         return None
 
@@ -474,6 +477,9 @@ class MemoryIndex:
     def _stays(self, blob: Digest, at_least: datetime) -> bool:
         uploads = self._uploads.values()
         return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
+
+    def find_lasting(self, digest: Digest, until: datetime) -> None:
+        return None
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return frozenset(

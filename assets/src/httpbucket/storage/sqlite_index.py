@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
+from httpbucket.storage.sqlite_lasting import find_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
@@ -131,6 +133,11 @@ class SqliteIndex:
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
 
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        with self.database.reading() as connection:
+            found = find_lasting(connection, digest, until.timestamp())
+        return None if found is None or self.database.has_gap() else found
+
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return self._leases.of(blobs, now)
 
@@ -162,8 +169,8 @@ class SqliteIndex:
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         question = f"SELECT {_DESCRIPTION}, filename FROM blob WHERE sha256 = ?"
-        for *row, filename in self.database.rows(question, blob.value):
-            return KnownBlob(_described(row), filename)
+        for row in self.database.rows(question, blob.value):
+            return _known(row)
         return None
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
@@ -219,6 +226,12 @@ class SqliteIndex:
 
 
 _DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
+
+
+# Some contents are asked for again and again, and taking their digests apart takes 15 µs.
+@functools.lru_cache(maxsize=1024)
+def _known(row: tuple[Any, ...]) -> KnownBlob:
+    return KnownBlob(_described(row[:-1]), row[-1])
 
 
 def _described(row: Sequence[Any]) -> Descriptor:
