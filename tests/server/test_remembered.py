@@ -107,6 +107,8 @@ UNUSUAL = [
     f"{LINE}{HOST}Origin: http://x\r\n\r\n",
     f"{LINE}{HOST}Range: bytes=0-1\r\nRange: bytes=0-2\r\n\r\n",
     f"{LINE}{HOST}X-Forwarded-Prefix: /x\r\n\r\n",
+    f"{LINE}{HOST}X-Request-ID: 1\r\n\r\n",
+    f"{LINE}{HOST}Traceparent: 1\r\n\r\n",
     "GET /blob/" + "0" * 2001 + f" HTTP/1.1\r\n{HOST}\r\n",
 ]
 

@@ -16,8 +16,12 @@ _ALWAYS = rb"""
 # What a proxy says. Whether it counts depends on who sent it.
 _OF_PROXIES = rb"""
       X-Forwarded-Proto (?= :[ ]?https?$)
-    | Via | Forwarded | X-Forwarded-For | X-Forwarded-Host | X-Forwarded-Port
-    | X-Real-IP | X-Request-ID | Traceparent | Tracestate
+    | Via | Forwarded | X-Forwarded-For | X-Forwarded-Host | X-Forwarded-Port | X-Real-IP
+"""
+
+# Different in every request, so that no download with one is worth being remembered.
+_OF_TRACES = rb"""
+      X-Request-ID | Traceparent | Tracestate
 """
 
 # What decides on the answer to a download, by nothing but its text.
@@ -34,12 +38,12 @@ def _any_of(*names: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.VERBOSE | re.IGNORECASE)
 
 
-_QUESTION = _any_of(_ALWAYS, _OF_PROXIES)
+_QUESTION = _any_of(_ALWAYS, _OF_PROXIES, _OF_TRACES)
 _DOWNLOAD = _any_of(_ALWAYS, _OF_PROXIES, _OF_DOWNLOADS)
 _PROXY = _any_of(_OF_PROXIES)
 
 #: As each comes once, no plain request has more.
-MOST_FIELDS = _DOWNLOAD.pattern.count(b"|") + 1
+MOST_FIELDS = 1 + max(one.pattern.count(b"|") for one in (_QUESTION, _DOWNLOAD))
 
 
 # Clients say the same in every request; bounded, because they need not.
