@@ -27,6 +27,9 @@ WAYS = {"unnamed": SERVE, "named": (sys.executable, "-c", WITHOUT_UNNAMED)}
 def content_of(kind: str, number: int) -> tuple[bytes, str]:
     """A new content of this kind, and a filename for it."""
     chance = random.Random(number)
+    if kind == "small":
+        # It waits in memory.
+        return chance.randbytes(10_000), "results.bin"
     if kind == "plain":
         return chance.randbytes(300_000), "results.bin"
     if kind == "large":
@@ -41,7 +44,7 @@ def content_of(kind: str, number: int) -> tuple[bytes, str]:
     return gzip.compress(tar(*members)), "results.tgz"
 
 
-KINDS = ("plain", "large", "compressed", "archive")
+KINDS = ("small", "plain", "large", "compressed", "archive")
 
 
 def trace_of_uploads(server: LiveServer, kinds: Sequence[str], *, number: int = 1) -> list[Call]:

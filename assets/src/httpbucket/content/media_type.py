@@ -11,6 +11,7 @@ import threading
 import pylibmagic  # noqa: F401  isort: skip
 import magic
 
+from httpbucket.content.junit_head import is_junit
 from httpbucket.domain.blob import UNKNOWN_MEDIA_TYPE
 
 #: How many of a content's first bytes `MediaTypes.of` wants to see. A tar is known by byte 257.
@@ -73,9 +74,12 @@ class MediaTypes:
 
     def of(self, head: bytes) -> str:
         """The media type of the content that starts with ``head``, for example ``text/xml``."""
+        head = head[:HEAD_BYTES]
+        if is_junit(head, is_whole=len(head) < HEAD_BYTES):
+            return "text/xml"
         with self._lock:
             try:
-                return str(self._magic.from_buffer(head[:HEAD_BYTES]))
+                return str(self._magic.from_buffer(head))
             except magic.MagicException:
                 return UNKNOWN_MEDIA_TYPE
 
