@@ -1,4 +1,4 @@
-"""Threads share arenas of glibc's malloc, so that what they freed does not pile up in each."""
+"""Threads share arenas of glibc's malloc, which keep little of what was freed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from httpbucket.server.arenas import ARENAS, share_arenas
+from tests.live.upkeep import rss
 from tests.processes import in_child
 
 THREADS = 6
+MIB = 1024**2
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
 
@@ -52,3 +54,21 @@ def test_the_operator_chooses_another_number(tmp_path: Path) -> None:
     # The variable itself is read when a process starts; glibc's own number holds here.
     environ = {"MALLOC_ARENA_MAX": "16"}
     assert in_child(partial(arenas_of_threads, tmp_path / "told", environ)) > ARENAS
+
+
+def growth_by_large_pieces() -> int:
+    """What stays resident of pieces as decoders need them, after all of them are freed."""
+    share_arenas()
+    before = rss(os.getpid())
+    for _ in range(3):
+        pieces = [bytearray(8 * MIB) for _ in range(4)]
+        for piece in pieces:
+            piece[::4096] = b"x" * len(piece[::4096])
+        # Held below the top of the arena by what is allocated last.
+        pieces = [bytearray(1000) for _ in range(1000)]
+    del piece, pieces
+    return rss(os.getpid()) - before
+
+
+def test_large_pieces_are_given_back() -> None:
+    assert in_child(growth_by_large_pieces) < 8 * MIB
