@@ -121,6 +121,10 @@ class BucketRequest(Request):
         """What the client says of how to treat its file: as a header, in the query, in a field."""
         return self._said(name, self.args, self.form)
 
+    def parameters(self, name: str) -> list[str]:
+        """The same, where it is said several times: every value, in the order of `parameter`."""
+        return list(dict.fromkeys(self._all_said(name, self.args, self.form)))
+
     def option(self, name: str) -> str:
         """What the query says under this name, or else a form field."""
         return next(chain(_values(self.args, name), _values(self.form, name)), "")
@@ -139,9 +143,12 @@ class BucketRequest(Request):
 
         A value of nothing but spaces says nothing.
         """
+        return next(self._all_said(name, *others), "")
+
+    def _all_said(self, name: str, *others: MultiDict[str, str]) -> Iterator[str]:
         values = (value for other in others for value in _values(other, name))
         said = (_as_utf8(self.headers.get(name, "")), *values)
-        return next((value for value in said if value.strip()), "")
+        return (value for value in said if value.strip())
 
     def files_in(self, field: str) -> list[FilePart]:
         """The files in ``field``, at least one, in the order in which they came.
