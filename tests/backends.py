@@ -10,6 +10,7 @@ from pathlib import Path
 from httpbucket.config import Settings
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.staging import SMALL_BYTES
 from httpbucket.storage.memory import (
     MemoryBlobStore,
     MemoryCapacity,
@@ -79,11 +80,20 @@ def memory_backend() -> Backend:
     )
 
 
-def local_backend(root: Path, *, unnamed: bool = True, disk: Disk | None = None) -> Backend:
-    """A store below ``root``; staged files have a name unless ``unnamed``."""
+def local_backend(
+    root: Path, *, unnamed: bool = True, in_memory: bool | None = None, disk: Disk | None = None
+) -> Backend:
+    """A store below ``root``; staged files have a name unless ``unnamed``.
+
+    Small ones wait ``in_memory``, or on the disk, as large ones do; where they have a name unless
+    that is said otherwise.
+    """
     layout, disk = Layout(root), disk or Disk()
     settings = Settings.from_environ({"ARCHIVE_DIR": str(root)})
-    stores = open_local(settings, disk=disk, unnamed_staging=unnamed)
+    in_memory_bytes = SMALL_BYTES if (unnamed if in_memory is None else in_memory) else 0
+    stores = open_local(
+        settings, disk=disk, unnamed_staging=unnamed, staged_in_memory=in_memory_bytes
+    )
     return Backend(stores, lambda: staged_on_disk(layout))
 
 

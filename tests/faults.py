@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Container
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class FaultyDisk(Disk):
         self._count("sync_file")
         super().sync_file(descriptor)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         self._count("sync_directory")
         super().sync_directory(path)
 
@@ -78,11 +79,13 @@ class FaultyDisk(Disk):
         self._count("link")
         super().link(source, target, directory=directory)
 
-    def link_descriptor(self, descriptor: int, target: Path) -> None:
+    def link_descriptor(self, descriptor: int, target: Path | str) -> None:
         self._count("link_descriptor")
         super().link_descriptor(descriptor, target)
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         self._count("rename")
         super().rename(source, target, directory=directory)
 
@@ -98,3 +101,12 @@ class FaultyDisk(Disk):
         self.calls.append(call)
         if len(self.calls) - 1 in self._failing:
             raise OSError(self._error, os.strerror(self._error))
+
+
+class MortalDisk(FaultyDisk):
+    """Its process is killed at the call that would fail."""
+
+    def _count(self, call: str) -> None:
+        self.calls.append(call)
+        if len(self.calls) - 1 in self._failing:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -28,6 +28,21 @@ def in_children(tasks: Sequence[Callable[[], Result]], *, user: int | None = Non
     return [result for _, result in told]
 
 
+def was_killed(task: Callable[[], object]) -> bool:
+    """Whether a forked process was killed at ``task``, rather than coming to its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            task()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, "the child failed"
+    return os.WIFSIGNALED(status)
+
+
 @contextmanager
 def waiting_child(task: Callable[[], object]) -> Iterator[int]:
     """A process that has done ``task`` and lives until the end of the block; yields its id."""

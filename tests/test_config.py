@@ -52,6 +52,7 @@ GOOD = [
     ("BODY_MIN_RATE", "2kb", "body_min_rate", 2048),
     ("FAST_BODIES", "off", "fast_bodies", False),
     ("FAST_HEAD", "off", "fast_head", False),
+    ("FAST_GET", "off", "fast_get", False),
     ("BODY_IDLE_SECONDS", "5", "body_idle_seconds", 5),
     ("UNPACK_MAX_BYTES", "1gb", "unpack_max_bytes", 1024**3),
     ("UNPACK_MAX_MEMBERS", "7", "unpack_max_members", 7),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,9 +17,12 @@ from httpbucket.domain.upload import NamedBlob, Record, UploadId
 from httpbucket.services.ingest import Offer
 from httpbucket.storage.base import Totals
 from httpbucket.wiring import build, open_local
-from tests.examples import descriptor
+from tests.examples import descriptor, identity
 
 Found = TypeVar("Found")
+
+#: Contents that no upload names, for collect to free.
+_UNNAMED = 10_000
 
 
 def content_of(number: int) -> bytes:
@@ -63,9 +67,12 @@ class StoreMaker:
         return self._stores.index.totals()
 
     def repair_costs(self) -> str:
-        """How long scrub takes for a blob, and making the index anew for a blob and an upload."""
+        """How long collect and scrub take for a blob, and making the index anew."""
+        lines = [self._cost_of_collecting()]
+        self._keep_without_upload(_UNNAMED)
+        lines.append(self._cost_of_collecting())
         scrubbed, seconds = _timed(self._services.scrub.run)
-        lines = [f"scrub: {seconds / scrubbed.blobs * 1e6:.0f} µs a blob of {scrubbed.blobs:,}"]
+        lines.append(f"scrub: {seconds / scrubbed.blobs * 1e6:.0f} µs a blob of {scrubbed.blobs:,}")
         totals = self.totals()
         self._stores.index.close()
         for path in (self._settings.archive_dir / "private").glob("index.sqlite3*"):
@@ -76,6 +83,22 @@ class StoreMaker:
         _, seconds = _timed(self._services.reindex.catch_up)
         lines.append(f"reindex with nothing to do: {seconds:.2f} s")
         return "\n".join(lines)
+
+    def _cost_of_collecting(self) -> str:
+        later = datetime.now(UTC) + timedelta(seconds=self._settings.collect_grace_seconds + 1)
+        collect = partial(self._services.collect.run, later, despite_lost_leases=True)
+        tally, seconds = _timed(collect)
+        each = f"{seconds / tally.looked_at * 1e6:.0f} µs a blob of {tally.looked_at:,}"
+        return f"collect: {each}, {tally.blobs:,} of them freed"
+
+    def _keep_without_upload(self, count: int) -> None:
+        """As an upload does whose publication fails."""
+        batch = self._stores.blobs.batch()
+        for number in range(count):
+            content = b"unnamed %d" % number
+            batch.add_bytes(content, identity(content))
+        batch.keep()
+        batch.discard()
 
     def _upload_tar(self, numbers: range) -> None:
         with closing(self._services.ingest.begin()) as act:

@@ -170,6 +170,38 @@ class TestImport:
     ) -> None:
         assert store.call("import", str(original.root), MAX_CONTENT_LENGTH="2").status == 0
 
+    def test_trees_whose_archive_file_is_gone_come_as_trees_of_files(
+        self, store: Store, original: Original
+    ) -> None:
+        lost = tar(tar_member("lone/a.txt", b"lost archive"))
+        tree = original.tree(lost, {"lone/a.txt": b"a", "lone/b/\udcfc.txt": b"b"})
+        original.replica(tree, "lone.20201123.0002.0")
+        nameless = original.tree(lost + b"nameless", {"c.txt": b"c"})
+        (nameless / "link").symlink_to("c.txt")
+        for archive in (lost, lost + b"nameless"):
+            original.blob(archive).unlink()
+        planned = store.call("import", "--dry-run", str(original.root), "--json").told
+        ended = store.call("import", str(original.root), "--json")
+        assert (ended.status, ended.told) == (0, planned | {"dry_run": False})
+        assert ended.told["uploads"] == 6
+        assert ended.told["strangers"] == [f"{nameless.relative_to(original.root)}/link"]
+        shown = store.layout.replicas / "user/bob/lone.20201123.0002.0/lone"
+        assert (shown / "a.txt").read_bytes() == b"a"
+        assert (shown / "b/%FC.txt").read_bytes() == b"b"
+        (upload,) = store.layout.archive.glob("2020/11/23/*")
+        assert (upload / "lone/lone/a.txt").read_bytes() == b"a"
+        (kept,) = store.call("why", identity(b"c").hex, "--json").told["contents"]
+        assert [one["name"] for one in kept["uploads"]] == [nameless.name]
+        assert store.call("import", str(original.root), "--json").told["uploads"] == 0
+
+    def test_a_tree_that_holds_nothing_is_refused(self, store: Store, original: Original) -> None:
+        empty = original.root / f"explode/aa/aa/{'a' * 32}"
+        empty.mkdir(parents=True)
+        ended = store.call("import", str(original.root), "--json")
+        assert ended.told["refused"] == {
+            str(empty.relative_to(original.root)): "It is a tree without a file."
+        }
+
     def test_how_long_they_are_kept_counts_from_the_import(
         self, store: Store, original: Original
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from httpbucket.cli import scrub
+from httpbucket.config import Settings
+from httpbucket.domain.upload import Record, UploadId
+from httpbucket.wiring import build, open_local
 from tests.builders import tar, tar_member
 from tests.cli.conftest import Store
 from tests.examples import file_of, identity, keep_staged
+from tests.faults import MortalDisk
+from tests.processes import was_killed
 
-_JSON_VERBS = (["expire"], ["collect", "--despite-lost-leases"], ["scrub"], ["reindex"], ["stats"])
+_COLLECT = ["collect", "--despite-lost-leases"]
+_DELETING_VERBS = (["expire"], _COLLECT)
+_JSON_VERBS = (*_DELETING_VERBS, ["scrub"], ["reindex"], ["stats"])
 
 
 @pytest.mark.parametrize("verb", _JSON_VERBS, ids=lambda verb: verb[0])
@@ -71,6 +79,59 @@ class TestStats:
         assert (told["uploads"], told["blobs"], told["saved_size"]) == (2, 1, 7)
         lines = dict(line.split("  ", 1) for line in store.call("stats").out.splitlines())
         assert lines["uploads"].strip() == "2"
+
+
+def delete_until(store: Store, upload: UploadId, number: int) -> bool:
+    """Delete in a process that is killed at its call to the disk of this number, if there is one.
+
+    Whether there was.
+    """
+
+    def delete() -> None:
+        disk = MortalDisk()
+        settings = Settings.from_environ(store.environ)
+        services = build(settings, open_local(settings, disk=disk))
+        disk.arm(number, 0)
+        services.delete.upload(upload)
+
+    return was_killed(delete)
+
+
+@pytest.mark.parametrize("verb", _DELETING_VERBS, ids=lambda verb: verb[0])
+def test_a_verb_finishes_what_another_was_deleting_when_it_was_killed(
+    store: Store, verb: list[str]
+) -> None:
+    store.stores.index.mark_complete(agreed_day="")
+    for number in itertools.count():
+        record = store.upload(tar(tar_member("a.txt", b"member %d" % number)), "tree.tar")
+        store.upload(b"the latest but for this one %d" % number, "b.txt")
+        before = public_names(store)
+        is_killed = delete_until(store, record.id, number)
+        assert store.call(*verb).status == 0
+        if store.stores.records.has(record.id):
+            assert public_names(store) == before
+            store.services.delete.upload(record.id)
+        assert_gone(store, record)
+        if not is_killed:
+            break
+    assert number > 10
+
+
+def public_names(store: Store) -> set[str]:
+    """Every name but those of contents."""
+    roots = (store.layout.archive, store.layout.replicas)
+    return {str(path) for root in roots for path in root.rglob("*")}
+
+
+def assert_gone(store: Store, record: Record) -> None:
+    assert [name for name in public_names(store) if "tree." in name] == []
+    assert [*store.layout.trash.iterdir(), *store.layout.redo.iterdir()] == []
+    assert store.stores.index.has_upload(record.id) is False
+    # What it came to free last is collected, and nothing of the killed process holds it.
+    store.call(*_COLLECT, COLLECT_GRACE_SECONDS="0")
+    assert record.tree
+    contents = [file_of(record).blob, record.tree.manifest]
+    assert [store.stores.blobs.size(one.sha256) for one in contents] == [None, None]
 
 
 class TestScrub:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from zlib import crc32
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpbucket.content.decompress import decompress
+from httpbucket.content.decompress import _FORMATS, decompress
 from httpbucket.content.findings import Findings
 from httpbucket.content.kind import Compression
 from httpbucket.content.limits import CHUNK_SIZE, Budget, UnpackLimits
@@ -106,6 +108,34 @@ def test_a_wrong_checksum_is_corrupt() -> None:
     whole[-8] ^= 1
     with pytest.raises(CorruptArchive):
         decompressed(bytes(whole), Compression.GZIP)
+
+
+class Failing:
+    """A decoder that fails, and counts how often it is asked."""
+
+    eof, needs_input, unused_data, asked = False, True, b"", 0
+
+    def decompress(self, data: bytes, /, max_length: int) -> bytes:
+        self.asked += 1
+        raise zlib.error("damaged")
+
+
+def test_a_decoder_that_failed_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Failing] = []
+
+    def new_decoder() -> Failing:
+        made.append(Failing())
+        return made[-1]
+
+    of_gzip = replace(_FORMATS[Compression.GZIP], new_decoder=new_decoder)
+    monkeypatch.setitem(_FORMATS, Compression.GZIP, of_gzip)
+    members = BytesIO(2 * gzip.compress(b"text"))
+    budget = Budget(UnpackLimits(), source_size=1)
+    pieces = decompress(members, Compression.GZIP, budget=budget, findings=Findings())
+    with pytest.raises(CorruptArchive):
+        list(pieces)
+    assert list(pieces) == []
+    assert [one.asked for one in made] == [1]
 
 
 @settings(max_examples=300, deadline=None)

@@ -111,6 +111,10 @@ class TreeOfList:
             self.path = offered.headers["Location"]
         packed = tar(*(tar_member(path, content) for path, content in members.items()))
         answer = ask(server, "PUT", self.path, packed, JSON)
+        if answer.status == 404 and self.may_expire:
+            # An earlier try made the upload, and its time is over.
+            assert answer.problem == "upload-not-found", answer
+            return []
         assert answer.status == 200, answer
         return [ledger.keep(answer.json, self.sample, may_expire=self.may_expire)]
 
@@ -178,7 +182,8 @@ class DeleteReplica:
     replica: str
 
     def do(self, server: LiveServer, ledger: Ledger) -> Sequence[Kept]:
-        answer = ask(server, "DELETE", f"/{self.replica}")
+        # Its number may have been given anew since an earlier try.
+        answer = ask(server, "DELETE", f"/{self.replica}?upload={self.kept.id}")
         assert answer.status in {200, 404}, answer
         rest = {
             path: digest

@@ -55,11 +55,6 @@ class MixedClient:
             self._ledger.acts += 1
             self.pending = None
 
-    @property
-    def owes_a_delete(self) -> bool:
-        """Whether what has no answer is a delete, to be repeated before a name is given again."""
-        return isinstance(self.pending, acts.DeleteReplica)
-
     def forget_half(self) -> None:
         """Delete the older half of what is left, so that a long run does not grow."""
         for kept in self._living()[: len(self._own) // 2]:

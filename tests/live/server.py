@@ -194,7 +194,12 @@ class LiveServer:
     def staged_names(self) -> list[Path]:
         """What lies in staging, besides the directories that living workers hold."""
         staging = self.archive / "private" / "staging"
-        return [path for path in staging.rglob("*") if path.parent != staging or path.is_file()]
+        # os.walk passes over what goes meanwhile.
+        return [
+            Path(place, name)
+            for place, directories, files in os.walk(staging)
+            for name in (*files, *(directories if Path(place) != staging else ()))
+        ]
 
     def open_files(self) -> list[str]:
         """What the workers' descriptors are open on: paths, sockets and the like."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tests.builders import tar, tar_member
 from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer, digest, wait_until
 
@@ -78,6 +79,20 @@ def test_nothing_is_ever_unknown_while_the_index_is_made_anew(servers: ServerFac
     assert of_sha256 == {200}
     assert of_md5 <= {200, 503}
     assert {server.knows(digest(content, "md5")) for content in contents} == {200}
+
+
+def test_ten_thousand_contents_are_indexed_anew_without_one_being_denied(
+    servers: ServerFactory,
+) -> None:
+    server = servers.start(FSYNC="off")
+    members = [b"member %d" % number for number in range(10_000)]
+    packed = tar(*(tar_member(f"{number}.txt", one) for number, one in enumerate(members)))
+    assert server.upload(packed, "many.tar")["path"]["archive"]
+    some = [digest(one) for one in members[::1000]]
+    with asked_again_and_again(server, some) as statuses:
+        assert call(server, "reindex", "--index-only")["taken_in"] == 1
+    assert statuses == {200}
+    assert {server.knows(digest(one, "md5")) for one in members[::1000]} == {200}
 
 
 def test_what_a_scrub_takes_out_is_not_told_to_be_there(servers: ServerFactory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from tests.live.test_crash_mix import CrashTest
 from tests.live.upkeep import Upkeep, rss
 
 MIB = 1024**2
+
+#: How long the clients of the long run are at work.
+SECONDS = float(os.environ.get("SOAK_SECONDS", "3600"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def soak(servers: ServerFactory) -> Iterator[CrashTest]:
     [
         # The first phases load what is loaded on first use.
         pytest.param(4, 1.2, 32 * MIB, id="short"),
-        pytest.param(60, 60.0, 24 * MIB, id="hour", marks=pytest.mark.long),
+        pytest.param(60, SECONDS / 60, 24 * MIB, id="hour", marks=pytest.mark.long),
     ],
 )
 def test_nothing_grows(soak: CrashTest, phases: int, seconds: float, growth: int) -> None:
@@ -62,11 +66,10 @@ def test_nothing_grows(soak: CrashTest, phases: int, seconds: float, growth: int
     for _ in range(phases):
         load(soak, seconds)
         measures.append(measure(soak.server, soak.upkeep))
+        print(measures[-1], flush=True)
         for client in soak.clients:
             client.forget_half()
     done = soak.upkeep.stop()
-    for one in measures:
-        print(one)
     print(f"{soak.ledger.acts} acts; upkeep: {dict(done)}")
     assert soak.server.workers() == workers
     begun, ended = middle(measures[phases // 3 :][:5]), middle(measures[-5:])

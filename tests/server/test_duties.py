@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,21 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.errors import IndexNotReady
-from httpbucket.domain.upload import Record
+from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
+from httpbucket.services.ingest import Offer
 from httpbucket.services.product import Services
+from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend, memory_backend, staged_on_disk
 from tests.examples import NOW, file_of, identity, keep_upload, stage
-from tests.processes import in_child, waiting_child
+from tests.faults import MortalDisk
+from tests.processes import in_child, waiting_child, was_killed
 
-SETTINGS = Settings.from_environ({})
+SETTINGS = Settings.from_environ({"REPLICATE_0": "user/${USERNAME}"})
 
 
 @pytest.fixture
@@ -143,6 +148,34 @@ class TestClearingUp:
         assert stores.index.has_upload(record.id) is True
         stores.index.close()
 
+    def test_what_a_command_published_that_was_killed_is_read_by_a_worker_that_runs(
+        self, tmp_path: Path
+    ) -> None:
+        stores = local_backend(tmp_path / "store", unnamed=False).stores
+        stores.index.mark_complete(agreed_day="")
+        duties = Duties(stores, services_of(stores))
+
+        def publish_and_die() -> Record:
+            record = keep_upload(stores, b"content")
+            stage(stores.staging, b"half of another file")
+            return record
+
+        record = in_child(publish_and_die)
+        for _ in range(2):
+            assert duties._try_to_complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+        stores.index.close()
+
+    def test_a_command_that_came_to_its_end_has_nothing_read_again(self, tmp_path: Path) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        stores.index.mark_complete(agreed_day="")
+        duties = Duties(stores, services_of(stores))
+        record = in_child(lambda: keep_upload(stores, b"content"))
+        for _ in range(3):
+            assert duties._try_to_complete_index() is True
+        assert stores.index.has_upload(record.id) is False
+        stores.index.close()
+
     def test_nothing_is_read_again_when_no_worker_was_killed(self, tmp_path: Path) -> None:
         stores = local_backend(tmp_path / "store").stores
         stores.index.mark_complete(agreed_day="")
@@ -186,6 +219,29 @@ class TestCutShortDeletes:
         assert duties._try_to_complete_index() is True
         assert store.blobs.size(identity(b"content")) is None
 
+    def test_a_command_that_is_killed_while_it_deletes_needs_no_other_and_no_start(
+        self, store: Stores, tmp_path: Path
+    ) -> None:
+        stores, services = store, services_of(store)
+        services.reindex.catch_up()
+        duties = Duties(stores, services)
+        for number in itertools.count():
+            record = upload_with_replica(services)
+            is_killed = was_killed(partial(delete_until, tmp_path / "store", record.id, number))
+            for _ in range(4):
+                assert duties._try_to_complete_index() is True
+            replicas = list((tmp_path / "store" / "replica").rglob("a.*"))
+            if stores.records.has(record.id):
+                assert len(replicas) == 2
+                services.delete.upload(record.id)
+            else:
+                assert replicas == []
+            private = tmp_path / "store" / "private"
+            assert [*(private / "redo").iterdir(), *(private / "trash").iterdir()] == []
+            if not is_killed:
+                break
+        assert number > 5
+
     def test_one_that_an_incomplete_index_stopped_is_not_forgotten(self, store: Stores) -> None:
         record = keep_upload(store, b"content")
         services = services_of(store)
@@ -203,6 +259,25 @@ class TestCutShortDeletes:
         services.reindex.catch_up()
         assert services.delete.finish() == 1
         assert store.blobs.size(identity(b"content")) is None
+
+
+def upload_with_replica(services: Services) -> Record:
+    act = services.ingest.begin()
+    try:
+        incoming = act.new_file()
+        incoming.write(b"content")
+        terms = Terms(headers={"username": "bob"})
+        return services.ingest.keep(Offer(incoming, "a.txt"), terms).record
+    finally:
+        act.close()
+
+
+def delete_until(root: Path, upload: UploadId, number: int) -> None:
+    """Delete, and be killed at the call to the disk of this number."""
+    disk = MortalDisk()
+    services = services_of(local_backend(root, disk=disk).stores)
+    disk.arm(number, 0)
+    services.delete.upload(upload)
 
 
 def delete_and_die(stores: Stores) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,8 +16,8 @@ GUARD_SECONDS = 15.0
 
 
 @contextmanager
-def pool_of(*, stay: int, most: int) -> Iterator[GrowingPool]:
-    pool = GrowingPool(stay=stay, most=most)
+def pool_of(*, stay: int, most: int, linger_seconds: float = 0.05) -> Iterator[GrowingPool]:
+    pool = GrowingPool(stay=stay, most=most, linger_seconds=linger_seconds)
     yield pool
     pool.shutdown()
     assert pool.count == 0
@@ -46,7 +47,7 @@ def test_one_call_after_the_other_takes_one_thread() -> None:
     with pool_of(stay=2, most=8) as pool:
         threads = {pool.submit(threading.get_ident).result(GUARD_SECONDS)}
         for _ in range(20):
-            wait_until(lambda: pool._idle == 1, seconds=GUARD_SECONDS, what="the thread is idle")
+            wait_until(lambda: pool.idle == 1, seconds=GUARD_SECONDS, what="the thread is idle")
             threads.add(pool.submit(threading.get_ident).result(GUARD_SECONDS))
         assert len(threads) == pool.count == 1
 
@@ -63,6 +64,31 @@ def test_it_grows_while_calls_wait_and_shrinks_again() -> None:
             one.result(GUARD_SECONDS)
         wait_until(lambda: pool.count == 2, seconds=GUARD_SECONDS, what="only two threads stay")
         assert pool.submit(divmod, 7, 2).result(GUARD_SECONDS) == (3, 1)
+
+
+def test_a_thread_too_many_waits_for_more_work_before_it_ends() -> None:
+    with pool_of(stay=1, most=8, linger_seconds=GUARD_SECONDS) as pool:
+        ended = threading.Event()
+        block(pool, 8, ended)
+        ended.set()
+        wait_until(lambda: pool.idle == 8, seconds=GUARD_SECONDS, what="all are idle")
+        again = threading.Event()
+        block(pool, 8, again)
+        assert pool.count == 8
+        again.set()
+
+
+def test_every_call_is_done_once_while_threads_come_and_go() -> None:
+    done: deque[int] = deque()
+    with pool_of(stay=1, most=4, linger_seconds=0.0005) as pool:
+        for number in range(3_000):
+            future = pool.submit(done.append, number)
+            if number % 7 == 0:
+                future.result(GUARD_SECONDS)
+            if number % 100 == 0:
+                wait_until(lambda: pool.idle == pool.count, seconds=GUARD_SECONDS, what="idle")
+        pool.shutdown()
+    assert sorted(done) == list(range(3_000))
 
 
 def test_after_the_end_nothing_is_taken_and_everything_is_done() -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
+from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead
 from httpbucket.server.quick_worker import QuickWorker
+from httpbucket.server.remembered import Answer, Remembered
+from httpbucket.services.see_again import SeeAgain, Seen
+from httpbucket.storage.memory import MemoryIndex
 from httpbucket.web.quick_head import HeadAnswer
+from httpbucket.web.sent import TELL_SENT, SendAgain, Sent
+from tests.services.test_see_again import Sighting
 
 REQUEST = b"HEAD /checksum/0 HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = HeadAnswer("200 OK", (("Content-Length", "0"),))
@@ -86,7 +93,7 @@ def test_a_plain_question_needs_no_thread(
     assert [*worker.pending_conns] == []
 
 
-@pytest.mark.parametrize("request_bytes", [b"", b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])
+@pytest.mark.parametrize("request_bytes", [b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])
 @pytest.mark.parametrize("earlier", [0, 1])
 def test_anything_else_goes_to_a_thread_with_all_that_came(
     worker: Worker, conn: TConn, theirs: socket.socket, request_bytes: bytes, earlier: int
@@ -102,6 +109,23 @@ def test_anything_else_goes_to_a_thread_with_all_that_came(
     assert conn.parser.unreader.read() == request_bytes
     assert (len(worker.keepalived_conns), len(worker.pending_conns)) == (0, 0)
     assert conn.sock not in worker.poller.get_map()
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_client_that_goes_needs_no_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket, earlier: int
+) -> None:
+    worker.nr_conns = 1
+    for _ in range(earlier):
+        theirs.sendall(REQUEST)
+        dispatch(worker)
+        theirs.recv(1000)
+    theirs.shutdown(socket.SHUT_WR)
+    dispatch(worker)
+    assert theirs.recv(1000) == b""
+    assert worker.in_threads == []
+    assert (len(worker.keepalived_conns), len(worker.pending_conns)) == (0, 0)
+    assert worker.nr_conns == 0
 
 
 def test_a_worker_that_ends_leaves_the_last_answers_to_gunicorn(
@@ -174,3 +198,47 @@ def test_an_answer_that_goes_out_in_part_is_ended_in_a_thread(
     worker.poller.register(worker.method_queue.fileno(), 1, worker.method_queue.run_callbacks)
     dispatch(worker)
     assert [*worker.keepalived_conns] == [conn]
+
+
+DOWNLOAD = b"GET /blob/00 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_what_a_thread_answered_is_answered_again_without_one(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.remembered = Remembered(SendAgain(SeeAgain(MemoryIndex())))
+    theirs.sendall(DOWNLOAD)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+    sent = Sent(Seen(Sighting()), 0, 3)
+    worker._learned[conn] = (DOWNLOAD, Answer(b"HTTP/1.1 200 OK\r\nDate: ", b"\r\n\r\n", sent))
+    assert next(conn.parser).path == "/blob/00"
+    done: Future[Any] = Future()
+    done.set_result(True)
+    worker.finish_request(conn, done)
+    theirs.sendall(DOWNLOAD)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+    assert theirs.recv(1000).endswith(b"\r\n\r\n012")
+    assert [*worker.keepalived_conns] == [conn]
+
+
+def test_it_learns_what_is_said_in_a_thread(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        environ[TELL_SENT](Sent(Seen(Sighting(changed=1.0)), 0, 3))
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"012"]
+
+    worker.remembered = Remembered(SendAgain(SeeAgain(MemoryIndex())))
+    worker.wsgi = worker.learner = Learner(application)
+    worker.log = Logger(worker.cfg)
+    theirs.sendall(DOWNLOAD)
+    dispatch(worker)
+    done: Future[Any] = Future()
+    done.set_result(worker.handle(conn))
+    theirs.recv(1000)
+    worker.finish_request(conn, done)
+    assert (worker._asked, worker._learned) == ({}, {})
+    assert worker.remembered.answer_to(DOWNLOAD)

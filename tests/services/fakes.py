@@ -7,7 +7,7 @@ from datetime import datetime
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
-from httpbucket.storage.base import Manifest, StagedFile
+from httpbucket.storage.base import KnownBlob, Manifest, StagedFile
 from httpbucket.storage.memory import MemoryBlobStore, MemoryIndex, MemoryRecords
 
 
@@ -57,6 +57,7 @@ class RecordingIndex(MemoryIndex):
         self._journal = journal
         self.refusal: Exception | None = None
         self.lease_refusal: Exception | None = None
+        self.describe_refusal: Exception | None = None
 
     def add(self, record: Record, manifest: Manifest | None) -> None:
         self._journal.note("add to index")
@@ -66,6 +67,11 @@ class RecordingIndex(MemoryIndex):
         if self.refusal:
             raise self.refusal
         return super().find(digest)
+
+    def describe(self, blob: Digest) -> KnownBlob | None:
+        if self.describe_refusal:
+            raise self.describe_refusal
+        return super().describe(blob)
 
     def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         if self.refusal:

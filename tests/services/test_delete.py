@@ -217,6 +217,37 @@ class TestReplicas:
         bench.delete(first)
         assert bench.shown(f"{self.BOB}.latest.xml") == f"{self.BOB}.20261121.1432.1.xml"
 
+    def test_who_names_the_upload_deletes_no_replica_of_another(self, bench: Bench) -> None:
+        first = bench.upload(CONTENT, username="bob")
+        path = first.replicas[0].path
+        bench.delete(first)
+        second = bench.upload(CONTENT, username="bob")
+        assert second.replicas[0].path == path
+        with pytest.raises(NameNotFound):
+            bench.services.delete.replica(PublicPath.parse(path), first.id)
+        assert bench.services.delete.replica(PublicPath.parse(path), second.id).is_finished
+
+    def test_of_two_who_delete_a_replica_at_once_none_takes_another_s(self, bench: Bench) -> None:
+        record = bench.upload(CONTENT, username="bob")
+        path, load = record.replicas[0].path, bench.stores.records.load
+        others: list[Record | None] = []
+
+        def load_and_be_late(upload: UploadId) -> Record:
+            loaded = load(upload)
+            if not others:
+                others.append(None)
+                bench.delete_replica(path)
+                others[0] = bench.upload(b"another", username="bob")
+            return loaded
+
+        bench.stores.records.load = load_and_be_late  # type: ignore[method-assign]
+        with pytest.raises(NameNotFound):
+            bench.delete_replica(path)
+        assert others[0]
+        assert [one.path for one in others[0].replicas] == [path]
+        assert bench.shown(f"{self.BOB}.latest.xml") == path
+        assert bench.stores.index.find_replica(path) == others[0].id
+
     def test_a_replica_alone_goes_and_its_upload_stays(self, bench: Bench) -> None:
         record = bench.upload(CONTENT, username="bob")
         path = record.replicas[0].path

@@ -17,6 +17,7 @@ from tests.backends import Backend, local_backend, memory_backend
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda root: memory_backend(),
     "local": local_backend,
+    "local-unnamed": lambda root: local_backend(root, in_memory=False),
     "local-named": lambda root: local_backend(root, unnamed=False),
 }
 

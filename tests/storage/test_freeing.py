@@ -215,7 +215,9 @@ class _BusyDisk(Disk):
         self._layout = layout
         self.is_busy = False
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
-        if self.is_busy and source == self._layout.blob(BLOB):
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
+        if self.is_busy and Path(source) == self._layout.blob(BLOB):
             os.link(source, self._layout.root / "name")
         super().rename(source, target, directory=directory)

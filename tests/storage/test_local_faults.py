@@ -212,13 +212,13 @@ def outcome_with_descriptors(root: Path, spare: int) -> str:
 def test_without_staging_no_descriptor_is_closed_twice(layout: Layout, root: Path) -> None:
     """The second time it would be somebody else's, the index's for example."""
     staging = local_backend(root, unnamed=False).stores.staging
-    staging.create().discard()
+    stage(staging, CONTENT).discard()
     shutil.rmtree(layout.staging)
     with pytest.raises(StorageUnavailable):
-        staging.create()
+        stage(staging, CONTENT)
     with layout.marker.open() as others:
         with pytest.raises(StorageUnavailable):
-            staging.create()
+            stage(staging, CONTENT)
         assert others.read() == "1\n"
 
 
@@ -229,7 +229,7 @@ def test_two_staged_files_of_one_name_are_never_mixed(
     first = stage(staging, b"first")
     monkeypatch.setattr(secrets, "token_hex", lambda _: next(Layout(root).staging.glob("*/*")).name)
     with pytest.raises(StorageUnavailable):
-        staging.create()
+        stage(staging, CONTENT)
     with first.open() as reader:
         assert reader.read() == b"first"
     first.discard()
@@ -238,9 +238,11 @@ def test_two_staged_files_of_one_name_are_never_mixed(
 class _Overtaken(Disk):
     """Between the rename of a wrong blob and the link of the right one, somebody links it."""
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         super().rename(source, target, directory=directory)
-        source.write_bytes(CONTENT)
+        Path(source).write_bytes(CONTENT)
 
 
 def test_two_may_replace_a_blob_of_the_wrong_size_at_once(layout: Layout, root: Path) -> None:

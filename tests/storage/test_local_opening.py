@@ -255,8 +255,8 @@ class _CannotSync(Disk):
     def sync_file(self, descriptor: int) -> None:
         self._fail("sync_file")
 
-    def sync_directory(self, path: Path) -> None:
-        if path.parent.name == "staging":
+    def sync_directory(self, path: Path | str) -> None:
+        if Path(path).parent.name == "staging":
             self._fail("sync_directory")
 
     def sync_everything(self, path: Path) -> None:

@@ -60,6 +60,20 @@ class TestSweeping:
         assert local.staging.sweep() == 1
         assert list(layout.staging.iterdir()) == []
 
+    def test_of_processes_that_left_nothing_the_place_may_stay(
+        self, layout: Layout, local: Stores
+    ) -> None:
+        def begin_and_end() -> None:
+            local_backend(layout.root, unnamed=False).stores.staging.create().discard()
+
+        in_child(begin_and_end)
+        (layout.staging / "probe-0123").write_text("probe")
+        left = set(layout.staging.iterdir())
+        assert len(left) == 2
+        assert local.staging.sweep(idle_too=False) == 0
+        assert set(layout.staging.iterdir()) == left
+        assert local.staging.sweep() == 2
+
     def test_loose_files_of_an_earlier_start_are_removed(
         self, layout: Layout, local: Stores
     ) -> None:

@@ -55,10 +55,10 @@ class PowerLossDisk(Disk):
         self._redo = layout.redo
         self.surviving: set[str] = set()
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         super().sync_directory(path)
-        if path == self._redo:
-            self.surviving = {entry.name for entry in path.iterdir()}
+        if Path(path) == self._redo:
+            self.surviving = {entry.name for entry in Path(path).iterdir()}
 
 
 def die_in(task: Callable[[], object]) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.sqlite_quick import QuickIndex
@@ -99,3 +102,47 @@ def test_a_file_that_is_no_index_is_not_ready(
     with pytest.raises(IndexNotReady):
         quick.find(ONE.sha256)
     assert path.read_bytes() == content
+
+
+UNTIL = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def test_one_look_tells_what_stays(index: SqliteIndex, quick: QuickIndex) -> None:
+    index.mark_complete(agreed_day="")
+    for digest in ONE.all_digests():
+        assert quick.find_lasting(digest, UNTIL) == [ONE.sha256.value]
+    for digest in OTHER.all_digests():
+        assert quick.find_lasting(digest, UNTIL) == ()
+
+
+def test_one_look_at_an_incomplete_index_tells_nothing(
+    index: SqliteIndex, quick: QuickIndex
+) -> None:
+    assert quick.find_lasting(ONE.sha256, UNTIL) is None
+    index.mark_complete(agreed_day="")
+    index.database.note_gap()
+    assert quick.find_lasting(ONE.sha256, UNTIL) is None
+    assert quick.find_lasting(OTHER.sha256, UNTIL) is None
+
+
+def test_what_may_need_a_lease_takes_more_than_one_look(
+    index: SqliteIndex, quick: QuickIndex
+) -> None:
+    index.mark_complete(agreed_day="")
+    expiring = replace(record_of(OTHER, number=1), expires=UNTIL - timedelta(seconds=1))
+    index.add(expiring, None)
+    assert quick.find_lasting(ONE.sha256, UNTIL) is None
+    assert quick.find_lasting(ONE.sha256, UNTIL - timedelta(seconds=1)) == [ONE.sha256.value]
+    assert quick.find_lasting(descriptor(b"third").sha256, UNTIL) == ()
+
+
+def test_one_look_tells_all_blobs_of_a_digest(index: SqliteIndex, quick: QuickIndex) -> None:
+    index.mark_complete(agreed_day="")
+    alike = [
+        replace(one, digests={**one.digests, "md5": "0" * 32})
+        for one in (descriptor(b"first"), descriptor(b"second"))
+    ]
+    for number, one in enumerate(alike, start=1):
+        index.add(record_of(one, number=number), None)
+    found = quick.find_lasting(Digest("md5", "0" * 32), UNTIL)
+    assert set(found or ()) == {one.sha256.value for one in alike}

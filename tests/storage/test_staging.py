@@ -1,5 +1,6 @@
 """The contract of `Staging` and `StagedFile`, on every backend."""
 
+from httpbucket.storage.local.staging import SMALL_BYTES
 from httpbucket.wiring import Stores
 from tests.backends import Backend
 from tests.examples import identity, stage
@@ -72,7 +73,7 @@ class TestStaging:
         second.discard()
 
     def test_discarding_may_be_repeated_and_leaves_nothing(self, backend: Backend) -> None:
-        staged = stage(backend.stores.staging, b"unwanted")
+        staged = stage(backend.stores.staging, bytes(SMALL_BYTES + 1))
         assert len(backend.staged()) == 1
         staged.discard()
         staged.discard()

@@ -107,6 +107,17 @@ class TestDeleting:
         assert shown is not None
         assert shown["path"]["replicas"] is None
 
+    def test_a_replica_goes_only_of_the_upload_that_is_named(self, client: FlaskClient) -> None:
+        first = upload(client)
+        (path,) = first["path"]["replicas"]
+        assert client.delete(f"/{path}?upload={first['upload']['id']}").status_code == 200
+        second = upload(client)
+        assert second["path"]["replicas"] == [path]
+        for another in (first["upload"]["id"], "nonsense"):
+            assert client.delete(f"/{path}?upload={another}").status_code == 404
+        assert client.get(f"/{path}").status_code == 200
+        assert client.delete(f"/{path}?upload={second['upload']['id']}").status_code == 200
+
     def test_a_part_of_a_replica_does_not(self, client: FlaskClient) -> None:
         archive = gzip.compress(tar(tar_member("dir/file", b"1")))
         (path,) = upload(client, archive, "a.tgz")["path"]["replicas"]

@@ -63,6 +63,8 @@ class Settings:
     fsync: bool
     # Whether plain questions for a checksum are answered without a thread of their own.
     fast_head: bool
+    # Whether answers with small files are given again without a thread of their own.
+    fast_get: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
@@ -128,6 +130,7 @@ class Settings:
             "threads": reader.read("THREADS", "16", _count),
             "fsync": reader.read("FSYNC", "on", _switch),
             "fast_head": reader.read("FAST_HEAD", "on", _switch),
+            "fast_get": reader.read("FAST_GET", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),

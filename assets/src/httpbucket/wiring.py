@@ -36,6 +36,7 @@ from httpbucket.services.pace import Pace
 from httpbucket.services.pack import Pack
 from httpbucket.services.product import Services
 from httpbucket.services.publish import Publish
+from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -45,6 +46,7 @@ from httpbucket.services.retry import REMEMBERED, Retries
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
+from httpbucket.services.see_again import SeeAgain
 from httpbucket.services.stats import Stats
 from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
@@ -84,7 +86,7 @@ from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
 from httpbucket.storage.local.shelves import LocalShelves
-from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.staging import SMALL_BYTES, LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
 from httpbucket.storage.original import OriginalStore
 from httpbucket.storage.sqlite_index import SqliteIndex
@@ -122,11 +124,16 @@ class Stores:
 
 
 def open_local(
-    settings: Settings, *, disk: Disk | None = None, unnamed_staging: bool = True
+    settings: Settings,
+    *,
+    disk: Disk | None = None,
+    unnamed_staging: bool = True,
+    staged_in_memory: int = SMALL_BYTES,
 ) -> Stores:
     """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
 
-    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off.
+    Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off;
+    up to ``staged_in_memory`` bytes they wait in memory.
     """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
@@ -138,7 +145,9 @@ def open_local(
         Remembered(lambda: index.totals().blob_size).value,
         alone=lambda: locked(layout.locks / "room"),
     )
-    staging = LocalStaging(layout, disk, unnamed=unnamed_staging, room=room)
+    staging = LocalStaging(
+        layout, disk, unnamed=unnamed_staging, in_memory=staged_in_memory, room=room
+    )
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
@@ -230,8 +239,9 @@ def build(
         members=made.members,
         lookup=made.lookup,
         ask=made.ask_of(stores.index),
-        quick_ask=made.ask_of(stores.quick_index or stores.index),
+        quick_ask=made.quick_ask,
         browse=made.browse,
+        see_again=made.see_again,
         pack=Pack(browse=made.browse, blobs=stores.blobs),
         searching=Search(records=stores.records, index=stores.index),
         stats=Stats(index=stores.index, capacity=stores.capacity),
@@ -408,6 +418,17 @@ class _Assembly:
             leases=self._leases_of(index),
         )
 
+    @cached_property
+    def quick_ask(self) -> QuickAsk:
+        index = self.stores.quick_index or self.stores.index
+        return QuickAsk(
+            ask=self.ask_of(index),
+            index=None if self.settings.retention.supersedes else index,
+            blobs=self.stores.blobs,
+            lease_seconds=self.settings.lease_seconds,
+            now=self.now,
+        )
+
     def _leases_of(self, index: Index) -> Leases:
         return Leases(
             index=index,
@@ -422,6 +443,12 @@ class _Assembly:
         return Browse(
             blobs=stores.blobs, records=stores.records, shelves=stores.shelves, index=stores.index
         )
+
+    @cached_property
+    def see_again(self) -> SeeAgain | None:
+        index = self.stores.quick_index
+        is_far = network_file_system(self.settings.archive_dir)
+        return None if index is None or is_far else SeeAgain(index)
 
     @cached_property
     def let_go(self) -> LetGo:

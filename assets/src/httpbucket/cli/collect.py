@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from httpbucket.cli.outcome import FINE
 from httpbucket.cli.progress import progress
-from httpbucket.cli.verb import Verbs, add_dry_run, add_json, opened, print_json
+from httpbucket.cli.verb import Verbs, add_dry_run, add_json, finish_deletes, opened, print_json
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.size import show_size
 
@@ -43,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
         opened() as store,
         progress("Looking at blobs", store.services.stats.expected().blobs) as advance,
     ):
+        if not options.dry_run:
+            finish_deletes(store)
         tally = store.services.collect.run(
             datetime.now(UTC),
             dry_run=options.dry_run,

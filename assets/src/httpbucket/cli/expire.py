@@ -6,7 +6,16 @@ import argparse
 from datetime import UTC, datetime
 
 from httpbucket.cli.outcome import FINE
-from httpbucket.cli.verb import OpenStore, Verbs, add_dry_run, add_json, opened, print_json, shown
+from httpbucket.cli.verb import (
+    OpenStore,
+    Verbs,
+    add_dry_run,
+    add_json,
+    finish_deletes,
+    opened,
+    print_json,
+    shown,
+)
 from httpbucket.domain.size import show_size
 
 
@@ -27,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     with opened() as store:
         if options.dry_run:
             return _plan(store, as_json=options.json)
+        finish_deletes(store)
         tally = store.services.expire.run(datetime.now(UTC))
     if options.json:
         print_json({"uploads": tally.uploads, "bytes_freed": tally.bytes_freed})

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,20 @@ def opened(*, make: bool = False, **changes: Any) -> Iterator[OpenStore]:
         yield OpenStore(settings, stores, build(settings, stores))
     finally:
         stores.index.close()
+
+
+def finish_deletes(store: OpenStore) -> None:
+    """Go on where a call was killed while it deleted, as the start of a server does."""
+    if store.stores.staging.sweep(idle_too=False):
+        # Whoever was killed may have published what the index was not told of.
+        store.stores.index.mark_incomplete()
+        with store.stores.only_one("reindex") as mine:
+            if mine:
+                store.services.reindex.catch_up()
+    store.stores.replicas.finish()
+    store.stores.blobs.recover()
+    if store.stores.index.is_complete() and (finished := store.services.delete.finish()):
+        print(f"Finished deleting {finished:,} uploads.", file=sys.stderr)
 
 
 def _check_owner(root: Path) -> None:

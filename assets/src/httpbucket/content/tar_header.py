@@ -18,6 +18,7 @@ ZERO_BLOCK = bytes(BLOCK_SIZE)
 # Name, mode, size, mtime, checksum, type, name of a link.
 _FIELDS = Struct("100s8s16x12s12s8sc100s")
 _SPACES_SUM = 8 * 0x20
+_MOST_SUM = BLOCK_SIZE * 256
 
 
 class TarHeader(NamedTuple):
@@ -86,6 +87,8 @@ def _without_marker(field: bytes) -> bytes:
 
 def _checksum_fits(block: bytes, own: bytes) -> bool:
     stated = parse_number(own)
+    if stated is None or abs(stated) > _MOST_SUM:
+        return False
     if stated == _byte_sum(block) - sum(own) + _SPACES_SUM:
         return True
     # Some old systems added signed bytes.

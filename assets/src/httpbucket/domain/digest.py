@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -111,27 +111,31 @@ def read_question(text: str, *, preferred: str) -> tuple[Digest, ...]:
     """
     if ":" in text:
         return (Digest.parse(text),)
-    names = (preferred, *BARE_HEX_ORDER)
-    sizes = {size for size in map(digest_size, names) if size}
-    hexadecimal = _checked_hex(text.lower(), sizes)
+    hexadecimal = _checked_hex(text.lower(), _sizes(preferred))
     meant = algorithms_of_size(len(hexadecimal) // 2, preferred=preferred)
     return tuple(Digest(name, hexadecimal) for name in meant)
 
 
+@functools.lru_cache(maxsize=64)
+def _sizes(preferred: str) -> frozenset[int]:
+    return frozenset(filter(None, map(digest_size, (preferred, *BARE_HEX_ORDER))))
+
+
+@functools.lru_cache(maxsize=64)
 def algorithms_of_size(size: int, *, preferred: str) -> tuple[str, ...]:
     """What a bare digest of ``size`` bytes may mean, in the order of `read_question`."""
     names = dict.fromkeys((preferred, *BARE_HEX_ORDER))
     return tuple(name for name in names if digest_size(name) == size)
 
 
-def _checked_hex(text: str, sizes: Iterable[int]) -> str:
+def _checked_hex(text: str, sizes: Collection[int]) -> str:
+    if len(text) // 2 in sizes and len(text) % 2 == 0 and _HEX.fullmatch(text):
+        return text
     lengths = sorted(2 * size for size in sizes)
     expected = f"expected {' or '.join(map(str, lengths))} of 0-9 and a-f"
     if not _HEX.fullmatch(text):
         raise InvalidDigest(f"{_shown(text)} is not a hexadecimal digest: {expected}.")
-    if len(text) not in lengths:
-        raise InvalidDigest(f"A digest of {len(text)} digits has the wrong length: {expected}.")
-    return text
+    raise InvalidDigest(f"A digest of {len(text)} digits has the wrong length: {expected}.")
 
 
 def _shown(text: str) -> str:

@@ -229,12 +229,6 @@ class PendingTreeNotFound(BucketError):
         )
 
 
-class TooManyPendingTrees(BucketError):
-    """More trees wait for their files than this store remembers."""
-
-    problem = "too-many-pending-trees"
-
-
 class MalformedBody(BucketError):
     """The request's body is not what its headers say."""
 

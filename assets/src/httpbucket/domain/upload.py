@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, UploadNotFound
+from httpbucket.domain.indented_json import indented
 
 #: The version of the record's format; a reader refuses a newer one.
 RECORD_FORMAT = 1
@@ -258,10 +259,7 @@ class Record:
         if self.idempotency_key is not None:
             value["idempotency_key"] = self.idempotency_key
         # A lone surrogate (a name that was never UTF-8) becomes its JSON escape.
-        return (
-            json.dumps(value, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
-            + b"\n"
-        )
+        return indented(value, 1).encode(errors="backslashreplace") + b"\n"
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Self:

@@ -18,7 +18,7 @@ RETRY_SECONDS = 2
 
 
 class Duties:
-    """A thread of a worker that clears up behind another that was killed, completes the index,
+    """A thread of a worker that clears up behind processes that were killed, completes the index,
     and with it the deletes that were cut short.
 
     Only one process reads the records at a time. A process whose own upload the index did not take
@@ -43,14 +43,15 @@ class Duties:
         self._stopping = True
         self._services.index_gap.set()
 
-    def clear_up(self) -> None:
-        """Remove what a worker left that was killed, and make the replicas that it still owed.
+    def clear_up(self, *, idle_too: bool = True) -> None:
+        """Remove what a process left that was killed, and finish what it owed to replicas.
 
-        gunicorn starts another in its place, whose duties begin with this. The other may have died
-        between publishing a record and telling the index.
+        gunicorn starts another worker in the place of one, whose duties begin with this; commands
+        have no such successor. Either may have died between publishing a record and telling the
+        index; but for those that were idle, who are told from others only without ``idle_too``.
         """
-        swept = self._stores.staging.sweep()
-        self._owes_reading = swept > 0
+        swept = self._stores.staging.sweep(idle_too=idle_too)
+        self._owes_reading |= swept > 0
         finished = self._stores.replicas.finish()
         recovered = self._stores.blobs.recover()
         if swept or finished or recovered:
@@ -75,9 +76,17 @@ class Duties:
         return done
 
     def finish_deletes(self) -> None:
-        """Let go of removed uploads that were left a round ago already: nobody else will."""
+        """Go on with deletes that were cut short, in this server or in a command that was killed.
+
+        Let go of are removed uploads that were left a round ago already: nobody else will.
+        """
         with self._stores.only_one("deletes") as mine:
             if mine:
+                # Commands that came to their end are no reason to read records.
+                self.clear_up(idle_too=False)
+                if self._owes_reading:
+                    self._services.index_gap.set()
+                    return
                 deleted = self._services.delete.finish(self._left)
                 if deleted:
                     logger.info("Finished deleting %d uploads.", deleted)
@@ -101,9 +110,9 @@ class Duties:
                 self.finish_deletes()
             return is_complete
         except BucketError as error:
-            self._seldom.warning(f"The index is not complete, and is tried again: {error}")
+            self._seldom.warning(f"What was cut short is tried again: {error}")
             return False
         except Exception:
             # Whatever it was: without this thread nobody would complete the index any more.
-            logger.exception("The index could not be completed; trying again.")
+            logger.exception("What was cut short could not be finished; trying again.")
             return False

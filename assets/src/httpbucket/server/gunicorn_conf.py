@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from httpbucket.config import Settings
+from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead, why_not
 from httpbucket.server.quick_worker import QuickWorker
+from httpbucket.server.remembered import Remembered
 from httpbucket.server.tested_gunicorn import untested_version
 from httpbucket.server.worker import PatientWorker
+from httpbucket.web.sent import SendAgain
 
 _settings = Settings.from_environ(os.environ)
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -88,6 +91,8 @@ def post_worker_init(worker: Any) -> None:
     )
     if isinstance(worker, QuickWorker) and is_plain:
         _answer_plain_heads(worker)
+    if isinstance(worker, QuickWorker) and _settings.fast_get:
+        _remember_answers(worker)
     wsgi.duties.start()
     wsgi.housekeeping.start()
     if worker.age == 1:
@@ -110,6 +115,16 @@ def _answer_plain_heads(worker: QuickWorker) -> None:
         worker.log.info("Every HEAD is answered by the application: %s.", reason)
     else:
         worker.plain_head = PlainHead(wsgi.quick_head.answer, worker.cfg)
+
+
+def _remember_answers(worker: QuickWorker) -> None:
+    from httpbucket.server import wsgi  # noqa: PLC0415
+
+    if reason := why_not(worker.cfg):
+        worker.log.info("Every download is answered by the application: %s.", reason)
+    elif wsgi.services.see_again:
+        worker.remembered = Remembered(SendAgain(wsgi.services.see_again))
+        worker.wsgi = worker.learner = Learner(worker.wsgi)
 
 
 def _end_alike_on_every_signal(worker: Any) -> None:

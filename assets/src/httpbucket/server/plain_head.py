@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 from gunicorn.http.wsgi import Response
 
+from httpbucket.server.plain_fields import MOST_FIELDS, are_of_question
 from httpbucket.server.tested_gunicorn import untested_version
 from httpbucket.web.quick_head import HeadAnswer
 
@@ -19,21 +19,6 @@ from httpbucket.web.quick_head import HeadAnswer
 MOST_BYTES = 4000
 
 _LINE = re.compile(rb"HEAD /checksum/([0-9A-Za-z:_-]{1,200}) HTTP/1\.1\r\n")
-
-#: Header fields that change nothing of the answer. Any other makes the request an unusual one.
-_FIELD = re.compile(
-    rb"""
-    (?P<name>
-      Host (?= :[ ]?(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$)
-    | Connection (?= :[ ]?keep-alive$)
-    | X-Forwarded-Proto (?= :[ ]?https?$)
-    | Accept | Accept-Charset | Accept-Encoding | Accept-Language | User-Agent | Cache-Control
-    | Pragma | Referer | Via | Forwarded | X-Forwarded-For | X-Forwarded-Host | X-Forwarded-Port
-    | X-Real-IP | X-Request-ID | Traceparent | Tracestate
-    ) :[\t\x20-\x7e\x80-\xff]*
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
 
 #: gunicorn's settings that must be as they are by default, or the usual way would do more.
 _USUAL = (
@@ -54,7 +39,7 @@ class PlainHead:
     def answer_to(self, request: bytes) -> bytes | None:
         """The whole answer; None for whatever is not exactly one plain, complete request."""
         line = _LINE.match(request)
-        if line is None or not _are_plain(request[line.end() :]):
+        if line is None or not are_of_question(request[line.end() :]):
             return None
         answer = self._answer(line[1].decode("ascii"))
         return None if answer is None else self._bytes_of(answer)
@@ -66,7 +51,7 @@ class PlainHead:
             self._written.clear()
         written = self._written.get(answer)
         if written is None:
-            written = self._written[answer] = _write(answer, self._cfg)
+            written = self._written[answer] = write_head(answer, "HEAD", self._cfg)
         return written
 
 
@@ -95,29 +80,17 @@ def _logs_access(cfg: Any) -> bool:
 
 
 def _least_limits() -> tuple[tuple[str, int], ...]:
-    fields = _FIELD.pattern.count(b"|") + 1
     return (
         ("limit_request_line", MOST_BYTES),
         ("limit_request_field_size", MOST_BYTES),
-        ("limit_request_fields", fields),
+        ("limit_request_fields", MOST_FIELDS),
     )
 
 
-# Clients say the same in every request; bounded, because they need not.
-@functools.lru_cache(maxsize=256)
-def _are_plain(fields: bytes) -> bool:
-    if not fields.endswith(b"\r\n\r\n"):
-        return False
-    lines = [_FIELD.fullmatch(line) for line in fields[:-4].split(b"\r\n")]
-    names = [line["name"].lower() for line in lines if line]
-    is_each_once = len(set(names)) == len(lines)
-    return is_each_once and b"host" in names
-
-
-def _write(answer: HeadAnswer, cfg: Any) -> bytes:
-    """Let gunicorn write it, with the Date of now."""
+def write_head(answer: HeadAnswer, method: str, cfg: Any) -> bytes:
+    """Let gunicorn write it, with the Date of now, for a connection that is kept."""
     written: list[bytes] = []
-    request = SimpleNamespace(method="HEAD", version=(1, 1), should_close=lambda: False)
+    request = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
     response = Response(request, SimpleNamespace(sendall=written.append), cfg)
     response.start_response(answer.status, list(answer.headers))
     response.close()

@@ -1,4 +1,4 @@
-"""The worker that ships: a plain HEAD of a checksum needs no thread.
+"""The worker that ships: a plain HEAD of a checksum, or what was asked before, needs no thread.
 
 Most of what such a question costs is gunicorn's handing the connection from its poller to a thread
 and back. Whoever asks it this way is answered where the connection is read.
@@ -7,23 +7,36 @@ and back. Whoever asks it this way is answered where the connection is read.
 from __future__ import annotations
 
 import selectors
+import time
 from collections import deque
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
+from httpbucket.server.learning import Learner, answer_of
 from httpbucket.server.plain_head import MOST_BYTES, PlainHead
+from httpbucket.server.remembered import Answer, Remembered, key_of
 from httpbucket.server.worker import PatientWorker
 
 
 class QuickWorker(PatientWorker):
     """Answers in the poller's thread what ``plain_head`` answers, when nothing has to wait.
 
-    Everything else goes to a thread, with the bytes that came.
+    And what is ``remembered``, by the ``learner``. Everything else goes to a thread, with the bytes
+    that came.
     """
 
     plain_head: PlainHead | None = None
+    remembered: Remembered | None = None
+    learner: Learner | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What was asked on connections that are with a thread, and what is learned from it.
+        self._asked: dict[TConn, tuple[bytes, float]] = {}
+        self._learned: dict[TConn, tuple[bytes, Answer]] = {}
 
     def on_client_socket_readable(self, conn: TConn, client: Any) -> None:
         """Take the next request of a connection that was kept."""
@@ -35,8 +48,35 @@ class QuickWorker(PatientWorker):
         if not self._is_answered(conn, self.pending_conns):
             super().on_pending_socket_readable(conn, client)
 
+    def handle(self, conn: TConn) -> Any:
+        """Read a request and answer it, in a thread."""
+        try:
+            return super().handle(conn)
+        finally:
+            self._asked.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose head is there; learn the answer, if it may be asked for again."""
+        asked = self._asked.pop(conn, None)
+        if asked is None or self.learner is None:
+            return super().handle_request(req, conn)
+        key, asked_at = asked
+        with self.learner.listening() as heard:
+            is_kept = super().handle_request(req, conn)
+        if is_kept and (answer := answer_of(heard, asked_at=asked_at, cfg=self.cfg)):
+            self._learned[conn] = (key, answer)
+        return is_kept
+
+    def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
+        """Keep a connection, or let it go."""
+        learned = self._learned.pop(conn, None)
+        if learned and self.remembered:
+            self.remembered.add(*learned)
+        super().finish_request(conn, fs)
+
     def _is_answered(self, conn: TConn, among: deque[TConn]) -> bool:
-        if self.plain_head is None or not self._may_be_kept(among):
+        is_apart = self.plain_head or self.remembered
+        if not is_apart or not self._may_be_kept(among):
             return False
         try:
             request = conn.sock.recv(MOST_BYTES)
@@ -44,7 +84,11 @@ class QuickWorker(PatientWorker):
             return True  # Nothing came after all: the connection waits on.
         except OSError:
             return False
-        answer = self.plain_head.answer_to(request)
+        if not request:
+            # All was answered, and the client goes: that needs no thread either.
+            self._part_with(conn, among)
+            return True
+        answer = self._answer_to(request, conn)
         sent = 0 if answer is None else _send(conn, answer)
         if answer is None or sent == 0:
             _give_back(conn, request)
@@ -56,11 +100,27 @@ class QuickWorker(PatientWorker):
             self._keep(conn, among)
         return True
 
+    def _answer_to(self, request: bytes, conn: TConn) -> bytes | None:
+        if self.plain_head and (answer := self.plain_head.answer_to(request)):
+            return answer
+        if self.remembered is None or (key := key_of(request, conn.client)) is None:
+            return None
+        answer = self.remembered.answer_to(key)
+        if answer is None:
+            self._asked[conn] = (key, time.time())
+        return answer
+
     def _may_be_kept(self, among: deque[TConn]) -> bool:
         """Whether gunicorn would keep the connection after this answer."""
         kept = len(self.keepalived_conns) - (among is self.keepalived_conns)
         is_last = self.nr + 1 >= self.max_requests
         return bool(self.alive and not is_last and kept < self.max_keepalived)
+
+    def _part_with(self, conn: TConn, among: deque[TConn]) -> None:
+        among.remove(conn)
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
     def _keep(self, conn: TConn, among: deque[TConn]) -> None:
         among.remove(conn)

@@ -16,6 +16,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from httpbucket.config import Settings
 from httpbucket.domain.errors import UnusableAddress
 from httpbucket.server import startup
+from httpbucket.server.arenas import share_arenas
 from httpbucket.wiring import build, open_local
 
 #: As our systemd unit allows.
@@ -27,6 +28,7 @@ _CONFIGURATION = Path(__file__).with_name("gunicorn_conf.py")
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises `UnusableStore` or `UnusableAddress` before."""
     _allow_many_descriptors()
+    share_arenas()
     startup.warn(settings)
     startup.warn_of_root(os.geteuid())
     stores = open_local(settings)

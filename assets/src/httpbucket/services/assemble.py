@@ -110,6 +110,7 @@ class Assemble:
                 findings=(*plan.findings, *findings),
                 log=(log,),
                 idempotency_key=key,
+                received=terms.received,
             )
             return earlier or self._publish.publish(draft, terms.headers, days=terms.days)
 

@@ -22,7 +22,8 @@ from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.services.facts import FactFinder, Facts
 from httpbucket.services.load_record import load_record
-from httpbucket.storage.base import BlobStore, Index, Records, ShelfEntry, Shelves
+from httpbucket.services.see_again import Seen
+from httpbucket.storage.base import BlobStore, Index, KnownBlob, Records, ShelfEntry, Shelves
 
 #: So many names of a directory are held at a time.
 PAGE_ENTRIES = 5000
@@ -90,6 +91,20 @@ class Browse:
     def open(self, shown: Shown) -> BinaryIO:
         """A reader of the file, seekable. The caller closes it. Raises `NameNotFound`."""
         return self._shelves.open(shown.resolved)
+
+    def see(self, shown: Shown) -> Seen | None:
+        """What an answer with this file is made from; None where that cannot be seen again."""
+        facts = shown.facts
+        # Of a file that is kept packed as well, it depends on that too.
+        if facts is None or facts.upload is None or facts.packed is not None:
+            return None
+        sighting = self._shelves.sight(shown.path, shown.resolved, facts.upload)
+        return Seen(sighting) if sighting else None
+
+    def see_content(self, known: KnownBlob) -> Seen | None:
+        """The same of an answer with a content, of which the index knows this."""
+        sighting = self._blobs.sight(known.blob.sha256)
+        return Seen(sighting, known) if sighting else None
 
     def gzip_of(self, shown: Shown) -> Descriptor | None:
         """The kept gzip file that holds this file alone, as one member, if there is one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container
+from contextlib import suppress
 from dataclasses import replace
 
 from httpbucket.domain.errors import (
@@ -77,20 +78,19 @@ class Delete:
         freed = self._let_go.upload(removed, despite_leases=despite_leases)
         return replace(freed, is_finished=freed.is_finished and is_finished)
 
-    def replica(self, path: PublicPath) -> Freed:
+    def replica(self, path: PublicPath, wanted: UploadId | None = None) -> Freed:
         """Remove one whole replica, and leave its upload.
 
+        With ``wanted`` only a replica of that upload: the name of one that went may be another's.
         Raises `NameNotFound`, or `NotDeletable` for a part of one and for a ``latest`` link.
         """
         self._require_complete_index()
         upload = self._index.find_replica(str(path))
         if upload is None:
             raise self._not_a_replica(path)
-        try:
-            record = load_record(self._records, upload)
-            (replica,) = [one for one in record.replicas if one.path == str(path)]
-        except (UploadNotFound, ValueError):
-            raise NameNotFound(str(path)) from None
+        if wanted not in (None, upload):
+            raise NameNotFound(str(path))
+        record, replica = self._named(upload, str(path))
         self._remove_replica(upload, replica)
         self._index.forget_replica(replica.path, upload)
         named = record.named_part(replica.part)
@@ -146,9 +146,20 @@ class Delete:
             return replace(record, replicas=rest)
 
         with self._replicas.hold({replica.directory}) as held:
+            # Whoever deleted it meanwhile may have left its name to another upload.
+            self._named(upload, replica.path)
             latest = self._successors(held, [replica])
             with held.removing(upload, [replica], latest):
                 self._records.amend(upload, without)
+
+    def _named(self, upload: UploadId, path: str) -> tuple[Record, Replica]:
+        """The record, and what it says of the replica. Raises `NameNotFound`."""
+        with suppress(UploadNotFound):
+            record = load_record(self._records, upload)
+            for replica in record.replicas:
+                if replica.path == path:
+                    return record, replica
+        raise NameNotFound(path)
 
     def _successors(
         self, held: HeldDirectories, replicas: Collection[Replica]

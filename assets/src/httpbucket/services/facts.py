@@ -34,6 +34,8 @@ class Facts:
     received: datetime
     executable: bool = False
     packed: Descriptor | None = None
+    #: The upload whose record says so.
+    upload: UploadId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class FactFinder:
             return None
         is_inside = place.part == "decompressed"
         packed = record.uploaded.blob if record.uploaded and is_inside else None
-        return Facts(named.blob, record.received, record.received, packed=packed)
+        return Facts(named.blob, record.received, record.received, packed=packed, upload=record.id)
 
     def _member(self, record: Record, path: str) -> Facts | None:
         digest = record.manifest
@@ -163,7 +165,8 @@ class FactFinder:
         # Of files that came one by one no time is known but that.
         is_known = record.uploaded is not None
         modified = datetime.fromtimestamp(seconds, UTC) if is_known else record.received
-        return Facts(entry.blob, modified, record.received, executable=entry.executable)
+        executable = entry.executable
+        return Facts(entry.blob, modified, record.received, executable, upload=record.id)
 
     def _search(self, digest: Digest) -> ManifestSearch:
         if self._manifest is None or self._manifest[0] != digest:

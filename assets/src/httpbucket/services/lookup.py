@@ -65,11 +65,23 @@ class Lookup:
 
     def describe(self, *question: Digest) -> KnownBlob:
         """What is known of the one blob that ``question`` means. Raises as `resolve`."""
+        if known := self._described_at_once(question):
+            return known
         found = self.resolve(question)
         with suppress(IndexNotReady):
             if known := self._index.describe(found):
                 return known
         return self._described_by_disk(found)
+
+    def _described_at_once(self, question: Sequence[Digest]) -> KnownBlob | None:
+        """What one look at the index tells of a blob that is asked for by its own name."""
+        first = question[0]
+        if first.algorithm != "sha256":
+            return None
+        with suppress(IndexNotReady):
+            known = self._index.describe(first)
+            return known if known and self._blobs.size(first) is not None else None
+        return None
 
     def _kept(self, digest: Digest) -> tuple[Digest, ...]:
         blobs = self._index.find(digest)

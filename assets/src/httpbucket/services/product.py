@@ -15,6 +15,7 @@ from httpbucket.services.lookup import Lookup
 from httpbucket.services.mark import Mark
 from httpbucket.services.offer_tree import OfferTree
 from httpbucket.services.pack import Pack
+from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.services.receive_members import ReceiveMembers
 from httpbucket.services.reindex import Reindex
 from httpbucket.services.relink import Relink
@@ -22,6 +23,7 @@ from httpbucket.services.resume import Resume
 from httpbucket.services.scrub import Scrub
 from httpbucket.services.scrub_pass import ScrubPass
 from httpbucket.services.search import Search
+from httpbucket.services.see_again import SeeAgain
 from httpbucket.services.stats import Stats
 from httpbucket.services.take_over import TakeOver
 from httpbucket.services.undo import Undo
@@ -39,8 +41,10 @@ class Services:
     lookup: Lookup
     ask: Ask
     # The same, for who must not wait: raises where that would.
-    quick_ask: Ask
+    quick_ask: QuickAsk
     browse: Browse
+    # None where looking may take long.
+    see_again: SeeAgain | None
     pack: Pack
     searching: Search
     delete: Delete

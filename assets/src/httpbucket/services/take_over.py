@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from httpbucket.content.hashing import ContentHasher
 from httpbucket.content.media_type import HEAD_BYTES, suffix_of
 from httpbucket.domain.digest import Digest, sha256
-from httpbucket.domain.errors import DigestMismatch, EmptyFilename, NotTakenOver
+from httpbucket.domain.errors import DigestMismatch, EmptyFilename, NotTakenOver, UnsafePath
 from httpbucket.domain.template import ReplicaTemplate
+from httpbucket.domain.unpacking import LimitExceeded
 from httpbucket.services.ingest import Ingest, Offer
+from httpbucket.services.old_trees import listed, offers, pieces
+from httpbucket.services.receive import Act
 from httpbucket.services.terms import Terms
 from httpbucket.storage.base import Index, OldFile, OldStore
+
+_REFUSALS = (NotTakenOver, DigestMismatch, EmptyFilename, UnsafePath, LimitExceeded)
 
 #: The header of the record that says where an upload was in the old store.
 FROM = "meta-imported-from"
 
-_READ = 1024 * 1024
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,7 +51,7 @@ class TakenOver:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the bytes of an old file are."""
+    """What the bytes of an old file are; of a tree ``content`` is that of its list."""
 
     content: Digest
     size: int
@@ -57,6 +60,8 @@ class _Found:
 
 class TakeOver:
     """Each name of a replica becomes an upload, and each blob that has none.
+
+    Trees whose archive file is gone become trees of files.
 
     The old store is only read. Every blob is checked against its name; what does not fit is
     refused, and the rest goes on. What was taken over is known again, so it may be repeated.
@@ -92,7 +97,7 @@ class TakeOver:
         for file in self._every(old):
             try:
                 is_new = self._take(old, file, done, planned, dry_run=dry_run)
-            except (NotTakenOver, DigestMismatch, EmptyFilename) as error:
+            except _REFUSALS as error:
                 done.refused[file.path] = str(error)
             else:
                 on_file(file, is_new)
@@ -100,7 +105,7 @@ class TakeOver:
         return done
 
     def _every(self, old: OldStore) -> Iterator[OldFile]:
-        # Names first, so that a blob has its name; archive files next, which name their members.
+        # Names first, so that a blob has its name; trees next, which name their members.
         yield from old.names()
         yield from old.blobs()
 
@@ -108,23 +113,26 @@ class TakeOver:
         self, old: OldStore, file: OldFile, done: TakenOver, planned: set[Digest], *, dry_run: bool
     ) -> bool:
         found = self._checked(old, file)
+        is_here = self._is_here(file, found, planned)
+        planned.add(found.content)
         # Of a dry run no tree is here that would hold it.
-        if self._is_here(file, found, planned) or (dry_run and file.is_member):
+        if is_here or (dry_run and file.is_member):
             done.known += 1
             return False
         if not dry_run:
             self._keep(old, file, found)
-        planned.add(found.content)
         done.uploads += 1
         done.size += found.size
         return True
 
     def _checked(self, old: OldStore, file: OldFile) -> _Found:
+        if file.tree:
+            return _Found(*listed(old, file.tree), b"")
         if file.source is None:
             raise NotTakenOver("It leads to nothing that can be taken over.")
         hasher = ContentHasher([file.digest.algorithm] if file.digest else [])
         head = b""
-        for piece in _pieces(old, file.source):
+        for piece in pieces(old, file.source):
             head = head or piece[:HEAD_BYTES]
             hasher.update(piece)
         digests = hasher.digests()
@@ -133,13 +141,13 @@ class TakeOver:
         return _Found(sha256(digests["sha256"]), hasher.size, head)
 
     def _is_here(self, file: OldFile, found: _Found, planned: set[Digest]) -> bool:
-        if file.directory:
+        if not file.directory and found.content in planned:
+            return True
+        if file.directory or file.tree:
             return bool(self._index.find_retried(_key(file, found), since=_BEGIN))
-        return found.content in planned or bool(self._index.find(found.content))
+        return bool(self._index.find(found.content))
 
     def _keep(self, old: OldStore, file: OldFile, found: _Found) -> None:
-        assert file.source is not None, "it was read before"
-        suffix = suffix_of(self._media_type_of(found.head)) if file.is_stem else ""
         headers = self._headers(file.directory) | {FROM: file.path}
         terms = Terms(
             headers=headers,
@@ -147,30 +155,25 @@ class TakeOver:
             received=min(file.received, self._now()),
         )
         with closing(self._ingest.begin(is_limited=False)) as act:
+            if file.tree:
+                self._keep_tree(old, file, terms, act)
+                return
+            assert file.source is not None, "it was read before"
+            suffix = suffix_of(self._media_type_of(found.head)) if file.is_stem else ""
             incoming = act.new_file()
-            for piece in _pieces(old, file.source):
+            for piece in pieces(old, file.source):
                 incoming.write(piece)
             offer = Offer(incoming, f"{file.filename}{suffix}", expected=(found.content,))
             self._ingest.keep(offer, terms)
+
+    def _keep_tree(self, old: OldStore, file: OldFile, terms: Terms, act: Act) -> None:
+        files = list(offers(old, file.tree, file.filename, act))
+        self._ingest.keep_tree(file.filename, files, terms)
 
     def _headers(self, directory: str) -> dict[str, str]:
         """What the producer must have sent for its file to come to this directory."""
         read = (template.values_of(directory) for template in self._templates)
         return dict(next(filter(None, read), {}))
-
-
-def _pieces(old: OldStore, source: str) -> Iterator[bytes]:
-    """The content of an old file. Raises `NotTakenOver`."""
-    with old.open(source) as reader:
-        while piece := _read(reader):
-            yield piece
-
-
-def _read(reader: BinaryIO) -> bytes:
-    try:
-        return reader.read(_READ)
-    except OSError as error:
-        raise NotTakenOver(f"It cannot be read ({os.strerror(error.errno or 0)}).") from error
 
 
 def _key(file: OldFile, found: _Found) -> str:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous.encoding import base64_encode
+from itsdangerous.serializer import Serializer
 
 from httpbucket.domain.errors import InvalidUndo
 from httpbucket.domain.upload import Receipt, UploadId
+
+
+class _Tokens(URLSafeSerializer):
+    """Does not try to compress what is too short for that."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        """``obj`` as a part of an address."""
+        return base64_encode(Serializer.dump_payload(self, obj))
 
 
 class Undo:
@@ -19,7 +30,7 @@ class Undo:
     """
 
     def __init__(self, secret: bytes, *, seconds: int, now: Callable[[], datetime]) -> None:
-        self._signer = URLSafeSerializer(secret, salt="undo")
+        self._signer = _Tokens(secret, salt="undo")
         self._seconds = seconds
         self._now = now
 

@@ -63,10 +63,11 @@ class Staging(Protocol):
         """
         ...
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         """Discard what processes that no longer live left behind; how many things that were.
 
-        Staged files of living processes, other servers' on the same store too, stay.
+        Staged files of living processes, other servers' on the same store too, stay. Unless
+        ``idle_too``, so does the place of a process that ended with nothing under way.
         """
         ...
 
@@ -110,6 +111,26 @@ class BlobBatch(Protocol):
 
     def discard(self) -> None:
         """Forget what was not kept, and hold nothing any more. May be repeated."""
+        ...
+
+
+class Sighting(Protocol):
+    """Names that were looked at, the last of them a file's, to be looked at again.
+
+    For who must not wait: nothing here does, as far as a local disk allows.
+    """
+
+    @property
+    def changed(self) -> float:
+        """When any of what has these names changed last, bytes or names, in Unix time."""
+        ...
+
+    def is_unchanged(self) -> bool:
+        """Whether each name has what it had then, without a change of its bytes or names."""
+        ...
+
+    def read(self, start: int, stop: int) -> bytes | None:
+        """Bytes of the file, if all is unchanged and they are in memory."""
         ...
 
 
@@ -167,6 +188,10 @@ class BlobStore(Protocol):
 
     def recover(self) -> int:
         """Put back what a dead process was about to free; how many files that were."""
+        ...
+
+    def sight(self, digest: Digest) -> Sighting | None:
+        """The blob's file; None where nothing can be looked at again like that."""
         ...
 
     def local_path(self, digest: Digest) -> Path | None:
@@ -464,7 +489,8 @@ class OldFile:
     ``path`` is where it is named and ``source`` where its bytes are, relative to the store; None
     where the name leads nowhere. ``directory`` is the replica's (``USER/bob``), empty for a blob
     itself. ``filename`` lacks the suffix where the original dropped it (``is_stem``). ``digest`` is
-    what its bytes should have. ``is_member`` says that it is a file of a tree as well.
+    what its bytes should have. ``is_member`` says that it is a file of a tree as well. ``tree`` is
+    the directory of a tree whose archive file is gone, which is named instead.
     """
 
     path: str
@@ -475,6 +501,7 @@ class OldFile:
     received: datetime
     digest: Digest | None
     is_member: bool = False
+    tree: str = ""
 
 
 class OldStore(Protocol):
@@ -485,7 +512,11 @@ class OldStore(Protocol):
         ...
 
     def blobs(self) -> Iterator[OldFile]:
-        """Every blob; those that are archive files with a tree come first."""
+        """Every tree whose archive file is gone, and every blob; archive files come first."""
+        ...
+
+    def members(self, tree: str) -> Iterator[tuple[str, str]]:
+        """The files of a tree in order: the path in it, and where its bytes are."""
         ...
 
     def strangers(self) -> Iterator[str]:
@@ -567,6 +598,13 @@ class Shelves(Protocol):
         """A reader of the file, seekable. The caller closes it."""
         ...
 
+    def sight(self, path: PublicPath, resolved: PublicPath, upload: UploadId) -> Sighting | None:
+        """The links of the path, the record of the upload that it leads into, and the file.
+
+        None where nothing can be looked at again like that.
+        """
+        ...
+
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
         """At most ``limit`` entries of a directory whose names follow ``after``.
 
@@ -595,13 +633,18 @@ class InTurn(Protocol):
         ...
 
 
+#: A CI farm's day. With 20,000 files each, these take 3 GB.
+MOST_PENDING = 1000
+
+
 class PendingTrees(Protocol):
     """Trees that wait for some of their files: known to every process, until they expire."""
 
     def save(self, pending: PendingTree) -> None:
         """Remember it, in place of what was remembered of that id, whole or not at all.
 
-        Raises `TooManyPendingTrees` for a new one where very many wait.
+        A new one takes the place of that which was saved the longest ago and is not held, where
+        `MOST_PENDING` wait already.
         """
         ...
 
@@ -748,6 +791,14 @@ class Index(Protocol):
         ``despite_uploads``, nor does one that an earlier lease keeps; every other, known or not,
         gets one ``until`` then, all in one transaction. Where it took one, the caller asks again
         whether the blob is known: it may have gone before its lease came.
+        """
+        ...
+
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        """The blobs (SHA-256, raw) with this digest, all of which stay until then without a lease.
+
+        None where one look does not tell: then `find`, `is_complete` and `lease` do. An empty
+        answer is a sure one.
         """
         ...
 

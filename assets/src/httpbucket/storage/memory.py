@@ -20,6 +20,7 @@ from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import NamedBlob, Record, Replica, UploadId
 from httpbucket.storage.base import (
+    MOST_PENDING,
     TURN_SECONDS,
     BlobBatch,
     FoundUploads,
@@ -68,7 +69,7 @@ class MemoryStaging:
     def create(self, *, size: int = 0) -> StagedFile:
         return MemoryStagedFile(self.staged)
 
-    def sweep(self) -> int:
+    def sweep(self, *, idle_too: bool = True) -> int:
         return 0
 
 
@@ -175,6 +176,9 @@ class MemoryBlobStore:
 
     def recover(self) -> int:
         return 0
+
+    def sight(self, digest: Digest) -> None:
+        return None
 
     def local_path(self, digest: Digest) -> Path | None:
         return None
@@ -294,10 +298,15 @@ class MemoryPendingTrees:
     """Pending trees in a dictionary, as the lines that a disk would hold."""
 
     def __init__(self) -> None:
+        # The one that was saved the longest ago comes first.
         self._trees: dict[str, list[bytes]] = {}
         self._lock = threading.RLock()
+        self._held: set[str] = set()
 
     def save(self, pending: PendingTree) -> None:
+        self._trees.pop(pending.id, None)
+        if len(self._trees) >= MOST_PENDING:
+            del self._trees[next(id for id in self._trees if id not in self._held)]
         self._trees[pending.id] = list(pending.to_lines())
 
     @contextmanager
@@ -307,7 +316,11 @@ class MemoryPendingTrees:
         with _held(self._lock, check, seconds):
             if checked_id(id) not in self._trees:
                 raise PendingTreeNotFound(id)
-            yield PendingTree.from_lines(self._trees[id])
+            self._held.add(id)
+            try:
+                yield PendingTree.from_lines(self._trees[id])
+            finally:
+                self._held.discard(id)
 
     def sweep(self, now: datetime) -> int:
         trees = [PendingTree.from_lines(lines) for lines in self._trees.values()]
@@ -464,6 +477,9 @@ class MemoryIndex:
     def _stays(self, blob: Digest, at_least: datetime) -> bool:
         uploads = self._uploads.values()
         return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
+
+    def find_lasting(self, digest: Digest, until: datetime) -> None:
+        return None
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return frozenset(

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import NameNotFound
 from httpbucket.domain.public_path import PublicPath
-from httpbucket.domain.upload import Record, Replica, Tree
+from httpbucket.domain.upload import Record, Replica, Tree, UploadId
 from httpbucket.storage.base import BlobStore, Records, ShelfEntry, ShelfPage, TreeStore
 
 #: A directory: names, and what they show. A text is the target of a link.
@@ -43,6 +43,9 @@ class MemoryShelves:
         if isinstance(found, str):
             raise NameNotFound(str(path))
         return _entry(path.name, found)
+
+    def sight(self, path: PublicPath, resolved: PublicPath, upload: UploadId) -> None:
+        return None
 
     def open(self, path: PublicPath) -> BinaryIO:
         found = self._find(path)

@@ -55,21 +55,28 @@ class OriginalStore:
     def blobs(self) -> Iterator[OldFile]:
         every = sorted(self._blobs.items(), key=lambda item: (item[0] not in self._trees, item[0]))
         members = {
-            self._status(path).st_ino
-            for digest, tree in self._trees.items()
-            if digest in self._blobs
-            for path in self._files(tree)
+            self._status(path).st_ino for tree in self._trees.values() for path in self._files(tree)
         }
+        for digest, tree in self._lone_trees():
+            received = datetime.fromtimestamp(self._status(tree).st_mtime, UTC)
+            yield OldFile(tree, None, digest.hex, True, "", received, None, tree=tree)
         for digest, path in every:
             status = self._status(path)
             received = datetime.fromtimestamp(status.st_mtime, UTC)
             is_member = status.st_ino in members
             yield OldFile(path, path, digest.hex, True, "", received, digest, is_member)
 
+    def members(self, tree: str) -> Iterator[tuple[str, str]]:
+        for path in self._files(tree):
+            if self._is_file(path):
+                yield path.removeprefix(f"{tree}/"), path
+
     def strangers(self) -> Iterator[str]:
         yield from self._strangers
         blobs = set(self._blobs.values())
         yield from (path for path in self._files("blob") if path not in blobs)
+        for _, tree in self._lone_trees():
+            yield from (path for path in self._files(tree) if not self._is_file(path))
 
     def open(self, source: str) -> BinaryIO:
         try:
@@ -77,6 +84,11 @@ class OriginalStore:
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             raise NotTakenOver(f"It cannot be read ({reason}).") from error
+
+    def _lone_trees(self) -> Iterator[tuple[Digest, str]]:
+        """Those whose archive file is gone."""
+        trees = sorted(self._trees.items(), key=lambda item: item[0].hex)
+        yield from ((digest, tree) for digest, tree in trees if digest not in self._blobs)
 
     def _named(self, path: str, by_inode: dict[int, Digest]) -> OldFile | None:
         directory, _, entry = path.removeprefix("replica/").rpartition("/")
@@ -91,7 +103,8 @@ class OriginalStore:
         digest = self._digest_of_tree.get(target) if target else None
         if digest:
             source = self._blobs.get(digest)
-            return OldFile(path, source, filename, True, directory, received, digest)
+            lone = "" if source or not target else target
+            return OldFile(path, source, filename, True, directory, received, digest, tree=lone)
         source = target if target and self._is_file(target) else None
         known = by_inode.get(self._status(source).st_ino) if source else None
         return OldFile(path, source, filename, False, directory, received, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
+from httpbucket.storage.sqlite_lasting import find_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
@@ -53,15 +55,18 @@ class SqliteIndex:
                 if manifest:
                     _add_tree(connection, record.tree.manifest, manifest)
                 _name(connection, record.tree.manifest, record.id)
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR IGNORE INTO unpacked VALUES (?, ?)",
                 [(blob.value, str(record.id)) for blob in record.sources()],
             )
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR REPLACE INTO replica VALUES (?, ?)",
                 [(replica.path, str(record.id)) for replica in record.replicas],
             )
-            connection.executemany(
+            _insert(
+                connection,
                 "INSERT OR IGNORE INTO header VALUES (?, ?, ?)",
                 [(name, value, str(record.id)) for name, value in searched_headers(record).items()],
             )
@@ -128,6 +133,11 @@ class SqliteIndex:
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
 
+    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
+        with self.database.reading() as connection:
+            found = find_lasting(connection, digest, until.timestamp())
+        return None if found is None or self.database.has_gap() else found
+
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return self._leases.of(blobs, now)
 
@@ -159,8 +169,8 @@ class SqliteIndex:
 
     def describe(self, blob: Digest) -> KnownBlob | None:
         question = f"SELECT {_DESCRIPTION}, filename FROM blob WHERE sha256 = ?"
-        for *row, filename in self.database.rows(question, blob.value):
-            return KnownBlob(_described(row), filename)
+        for row in self.database.rows(question, blob.value):
+            return _known(row)
         return None
 
     def find_unpacked(self, blob: Digest) -> tuple[UploadId, ...]:
@@ -218,6 +228,12 @@ class SqliteIndex:
 _DESCRIPTION = "sha256, size, crc32, media_type, algorithms, digests"
 
 
+# Some contents are asked for again and again, and taking their digests apart takes 15 µs.
+@functools.lru_cache(maxsize=1024)
+def _known(row: tuple[Any, ...]) -> KnownBlob:
+    return KnownBlob(_described(row[:-1]), row[-1])
+
+
 def _described(row: Sequence[Any]) -> Descriptor:
     sha256, size, crc32, media_type, algorithms, digests = row
     every = {one.algorithm: one.hex for one in unpacked(algorithms, digests)}
@@ -231,6 +247,14 @@ def _add_tree(connection: sqlite3.Connection, blob: Descriptor, manifest: Manife
     inserted = connection.execute("INSERT OR IGNORE INTO manifest VALUES (?)", row)
     if inserted.rowcount:
         add_members(connection, *row, manifest.entries)
+
+
+def _insert(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]
+) -> None:
+    """Most uploads have none of these; asking SQLite to insert nothing is no less work."""
+    if rows:
+        connection.executemany(statement, rows)
 
 
 def _name(connection: sqlite3.Connection, blob: Descriptor, upload: UploadId) -> None:

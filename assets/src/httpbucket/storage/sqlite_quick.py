@@ -28,12 +28,16 @@ class QuickIndex(SqliteIndex):
 
 
 class _QuickDatabase(Database):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._path_text = str(path)
+
     def connection(self) -> sqlite3.Connection:
         if self.is_damaged():
             # Of the spare, who may wait asks.
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
         # os.stat takes text; a Path would cost more than the call.
-        status = os.stat(self._path)  # noqa: PTH116
+        status = os.stat(self._path_text)  # noqa: PTH116
         identity = (os.getpid(), status.st_dev, status.st_ino)
         if self._local.__dict__.get("identity") != identity:
             self.close()

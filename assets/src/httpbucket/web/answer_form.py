@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from enum import Enum
 from typing import Self
 
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Request
 
 from httpbucket.domain.errors import InvalidFormat
@@ -22,7 +25,7 @@ class AnswerForm(Enum):
         """What the query says, or else ``Accept``. Raises `InvalidFormat`."""
         asked = request.args.get("format", "").strip().lower()
         if not asked:
-            return cls(_accepted(request))
+            return cls(_accepted(request.headers.get("Accept", "")))
         try:
             return cls(asked)
         except ValueError:
@@ -37,7 +40,16 @@ class AnswerForm(Enum):
             return cls("json")
 
 
-def _accepted(request: Request) -> str:
+@functools.lru_cache(maxsize=64)
+def prefers_html(accept: str) -> bool:
+    """Whether a browser asks for what can be a page: curl accepts everything alike."""
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return accepted.quality("text/html") > accepted.quality("application/json")
+
+
+# Most clients say one of a few things, and reading it costs as much as a digest.
+@functools.lru_cache(maxsize=64)
+def _accepted(accept: str) -> str:
     forms = {
         "application/json": "json",
         # A browser gets a page instead, and may well accept text alike.
@@ -46,4 +58,5 @@ def _accepted(request: Request) -> str:
         "text/x-env": "env",
     }
     # The first of those that are accepted alike: clients that accept everything get JSON.
-    return forms[request.accept_mimetypes.best_match([*forms], "application/json")]
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return forms[accepted.best_match([*forms], "application/json")]

@@ -33,6 +33,7 @@ from httpbucket.web.file_pages import FilePages, is_viewable_blob
 from httpbucket.web.policies import page_policy
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.proxies import TrustedProxies
+from httpbucket.web.readable_json import ReadableJson
 from httpbucket.web.receipts import Receipts
 from httpbucket.web.request import BucketRequest
 
@@ -41,16 +42,13 @@ class BucketApp(Flask):
     """Flask with our requests, and without its routes for static files of others."""
 
     request_class = BucketRequest
+    json_provider_class = ReadableJson
 
 
 def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
     app = BucketApp("httpbucket.web", static_folder="static", template_folder="templates")
     app.config["MAX_FORM_PARTS"] = settings.unpack_max_members
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    # Receipts are read by people as often as by programs.
-    app.json.compact = False  # type: ignore[attr-defined]
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app, settings.trusted_proxies
     )

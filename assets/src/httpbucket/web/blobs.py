@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, url_for
 from werkzeug.exceptions import NotFound
 
-from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, read_question, sha256
 from httpbucket.services.browse import Browse
 from httpbucket.services.lookup import Lookup
-from httpbucket.web.content import ContentSender, blob_content
+from httpbucket.services.see_again import Seen
+from httpbucket.web.content import Content, ContentSender, blob_content
 
 
 def blueprint(
@@ -18,15 +20,18 @@ def blueprint(
     """The routes of contents."""
     routes = Blueprint("blobs", __name__)
 
-    def send(blob: Descriptor, filename: str) -> Response:
-        return sender.send(blob_content(blob, filename), lambda: browse.content(blob.sha256))
+    def send(blob: Digest, content: Content, see: Callable[[], Seen | None]) -> Response:
+        return sender.send(content, lambda: browse.content(blob), see)
 
     @routes.get("/blob/<digest>")
     def by_digest(digest: str) -> Response:
         question = read_question(digest, preferred=checksum_type)
         known = lookup.describe(*question)
         blob = known.blob.sha256
-        return send(known.blob, known.filename) if blob.hex == digest else to_blob(blob)
+        if blob.hex != digest:
+            return to_blob(blob)
+        content = blob_content(known.blob, known.filename)
+        return send(blob, content, lambda: browse.see_content(known))
 
     @routes.get("/blob/<first>/<second>/<digest>")
     def by_path(first: str, second: str, digest: str) -> Response:
@@ -34,7 +39,8 @@ def blueprint(
         if (first, second) != (digest[:2], digest[2:4]) or blob not in _asked(digest):
             raise NotFound
         known = lookup.describe(blob)
-        return send(known.blob, known.filename)
+        content = blob_content(known.blob, known.filename)
+        return send(blob, content, lambda: browse.see_content(known))
 
     return routes
 

@@ -10,11 +10,13 @@ from flask import Response
 from werkzeug.wsgi import wrap_file
 
 from httpbucket.domain.blob import Descriptor
+from httpbucket.services.see_again import Seen
 from httpbucket.web.conditions import Representation, Selection, select
 from httpbucket.web.current import current_request
 from httpbucket.web.disposition import name_it
 from httpbucket.web.policies import CONTENT_POLICY
 from httpbucket.web.presenters import instance_digest, repr_digest
+from httpbucket.web.sent import TELL_SENT, Sent
 
 #: A blob never changes under its name (RFC 8246).
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -55,22 +57,31 @@ class ContentSender:
 
     cors: bool
 
-    def send(self, content: Content, open_content: Callable[[], BinaryIO]) -> Response:
+    def send(
+        self,
+        content: Content,
+        open_content: Callable[[], BinaryIO],
+        see: Callable[[], Seen | None],
+    ) -> Response:
         """Answer with the bytes, or with 304, 206, 412 or 416 as the request asks."""
         response = Response(mimetype=content.media_type)
         selection = select(content.representation, response)
         self._describe(content, response)
-        if selection.stop > selection.start and current_request().method != "HEAD":
+        length = _length(selection) if current_request().method != "HEAD" else 0
+        if length:
             _put(open_content(), selection, content.representation.size, response)
+        if length <= SMALL_BYTES:
+            _tell(see, selection.start, selection.start + length)
         return response
 
     def _describe(self, content: Content, response: Response) -> None:
-        response.headers["Cache-Control"] = content.cache
-        response.headers["Content-Security-Policy"] = CONTENT_POLICY
+        # None of them is there yet; to set one, Werkzeug would look through all others.
+        response.headers.add("Cache-Control", content.cache)
+        response.headers.add("Content-Security-Policy", CONTENT_POLICY)
         name_it(response, "inline", content.filename)
         if content.blob:
-            response.headers["Repr-Digest"] = repr_digest(content.blob)
-            response.headers["Digest"] = instance_digest(content.blob)
+            response.headers.add("Repr-Digest", repr_digest(content.blob))
+            response.headers.add("Digest", instance_digest(content.blob))
         if content.coding:
             response.headers["Content-Encoding"] = content.coding
         if self.cors:
@@ -92,6 +103,12 @@ class _Part:
         piece = self._read(self._left if size < 0 else min(size, self._left))
         self._left -= len(piece)
         return piece
+
+
+def _tell(see: Callable[[], Seen | None], start: int, stop: int) -> None:
+    tell = current_request().environ.get(TELL_SENT)
+    if tell is not None and (seen := see()):
+        tell(Sent(seen, start, stop))
 
 
 def _put(reader: BinaryIO, selection: Selection, size: int, response: Response) -> None:

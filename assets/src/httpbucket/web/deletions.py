@@ -35,7 +35,9 @@ def blueprint(*, delete: Delete, mark: Mark, undo: Undo, present: Presenter) -> 
     @routes.delete("/replica/<path:path>")
     def replica(path: str) -> Response:
         text = f"replica/{path.removesuffix('/')}"
-        return _answer(present, text, delete.replica(PublicPath.parse(text)))
+        upload = current_request().args.get("upload")
+        wanted = UploadId.parse(upload) if upload else None
+        return _answer(present, text, delete.replica(PublicPath.parse(text), wanted))
 
     @routes.route("/uploads/<upload>/keep", methods=["PUT", "DELETE"])
     def keep(upload: str) -> Response:

@@ -68,7 +68,6 @@ STATUSES: dict[type[errors.BucketError], int] = {
     errors.UnsupportedCoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.DamagedRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.IndexNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.TooManyPendingTrees: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }

@@ -13,7 +13,16 @@ from typing import IO, Any
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import (
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    NeedData,
+    State,
+)
 
 from httpbucket.services.receive import Act, Content, IncomingFile
 
@@ -112,18 +121,38 @@ class ActFormParser(FormDataParser):
             boundary, max_form_memory_size=self.max_form_memory_size, max_parts=self.max_form_parts
         )
         parts = _Parts(self._act, self.max_form_memory_size or 0)
-        for event in _events(decoder, stream.read):
+        for event in events(decoder, stream.read):
             parts.take(event)
         return stream, self.cls(parts.fields), MultiDict(parts.files)
 
 
-def _events(decoder: MultipartDecoder, read: Callable[[int], bytes]) -> Iterator[Event]:
+def events(decoder: MultipartDecoder, read: Callable[[int], bytes]) -> Iterator[Event]:
+    """What ``decoder`` makes of a body, until its end. Raises ValueError if that is missing.
+
+    The decoder copies what it is given four times. A piece from the midst of a part, in which no
+    boundary begins, is passed on as it is; the decoder gets its last bytes, if they may begin one.
+    """
     is_end = False
     while not is_end:
         piece = read(_PIECE)
         is_end = not piece
-        decoder.receive_data(piece or None)
+        if piece and decoder.state is State.DATA:
+            piece = bytes(decoder.buffer) + piece
+            decoder.buffer.clear()
+            if (end := _end_of_data(piece, decoder.boundary)) > 0:
+                yield Data(piece[:end], more_data=True)
+                piece = piece[end:]
+        decoder.receive_data(None if is_end else piece)
         event = decoder.next_event()
         while not isinstance(event, Epilogue | NeedData):
             yield event
             event = decoder.next_event()
+
+
+def _end_of_data(piece: bytes, boundary: bytes) -> int:
+    """How much of it is a part's for certain: up to a line that may become a boundary's."""
+    if piece.rfind(b"--" + boundary) >= 0:
+        return 0
+    last = max(0, len(piece) - len(b"\r\n--" + boundary))
+    line_breaks = (piece.find(line_break, last) for line_break in (b"\r", b"\n"))
+    return min((found for found in line_breaks if found >= 0), default=len(piece))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -126,17 +126,20 @@ class Presenter:
 
 def repr_digest(blob: Descriptor) -> str:
     """The ``Repr-Digest`` field (RFC 9530, 3): the digests that RFC has names for, as base64."""
-    names = {"sha256": "sha-256", "sha512": "sha-512"}
-    return ", ".join(f"{name}=:{value}:" for name, value in _in_base64(blob, names))
+    return _digest_fields(tuple(blob.digests.items()))[0]
 
 
 def instance_digest(blob: Descriptor) -> str:
     """The ``Digest`` field (RFC 3230, 4.3.2), which ``Repr-Digest`` replaced and aria2 checks."""
-    names = {"sha256": "SHA-256", "sha512": "SHA-512", "md5": "MD5"}
-    return ",".join(f"{name}={value}" for name, value in _in_base64(blob, names))
+    return _digest_fields(tuple(blob.digests.items()))[1]
 
 
-def _in_base64(blob: Descriptor, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for algorithm, name in names.items():
-        if algorithm in blob.digests:
-            yield name, b64encode(bytes.fromhex(blob.digests[algorithm])).decode()
+@functools.lru_cache(maxsize=256)
+def _digest_fields(digests: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    values = {name: b64encode(bytes.fromhex(value)).decode() for name, value in digests}
+    modern = {"sha256": "sha-256", "sha512": "sha-512"}
+    old = {"sha256": "SHA-256", "sha512": "SHA-512", "md5": "MD5"}
+    return (
+        ", ".join(f"{modern[name]}=:{values[name]}:" for name in modern if name in values),
+        ",".join(f"{old[name]}={values[name]}" for name in old if name in values),
+    )

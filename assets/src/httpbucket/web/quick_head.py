@@ -8,7 +8,7 @@ from flask import Flask, Response
 
 from httpbucket.domain.digest import read_question
 from httpbucket.domain.errors import BlobNotFound, BucketError
-from httpbucket.services.ask import Ask
+from httpbucket.services.quick_ask import QuickAsk
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class QuickHead:
     (`BlobNotFound`), or anything else: then the question is left to the application.
     """
 
-    def __init__(self, app: Flask, ask: Ask, *, checksum_type: str) -> None:
+    def __init__(self, app: Flask, ask: QuickAsk, *, checksum_type: str) -> None:
         self._ask = ask
         self._checksum_type = checksum_type
         self._known = _answer_of(app, None)
@@ -36,7 +36,7 @@ class QuickHead:
     def answer(self, digest: str) -> HeadAnswer | None:
         """The answer; None when the application has to be asked. Never waits."""
         try:
-            self._ask.find(read_question(digest, preferred=self._checksum_type))
+            self._ask.require(read_question(digest, preferred=self._checksum_type))
         except BlobNotFound:
             return self._unknown
         except BucketError:

@@ -22,7 +22,7 @@ from httpbucket.domain.errors import (
 from httpbucket.domain.origin import authority
 from httpbucket.services.receive import Act
 from httpbucket.services.replicate import META_PREFIX
-from httpbucket.web.answer_form import AnswerForm
+from httpbucket.web.answer_form import AnswerForm, prefers_html
 from httpbucket.web.multipart import ActFormParser, FilePart
 from httpbucket.web.sent_digests import CheckedStream, digests_in_head, digests_of_body
 
@@ -42,6 +42,9 @@ HANG_UP = "httpbucket.hang_up"
 
 #: So much of a body is read at once.
 PIECE_BYTES = 256 * 1024
+
+#: How the keys of ``Meta-`` headers begin in a WSGI environment.
+_META_KEY = f"HTTP_{META_PREFIX.upper().replace('-', '_')}"
 
 _HOW_TO_SEND = "send it for example with curl -F file=@results.xml"
 
@@ -63,8 +66,7 @@ class BucketRequest(Request):
         """Whether a browser asks for what can be a page: curl accepts everything alike."""
         if self.is_for_contents:
             return False
-        accepted = self.accept_mimetypes
-        return accepted.quality("text/html") > accepted.quality("application/json")
+        return prefers_html(self.headers.get("Accept", ""))
 
     @property
     def is_multipart(self) -> bool:
@@ -123,7 +125,9 @@ class BucketRequest(Request):
 
     def parameters(self, name: str) -> list[str]:
         """The same, where it is said several times: every value, in the order of `parameter`."""
-        return list(dict.fromkeys(self._all_said(name, self.args, self.form)))
+        values = chain(_values(self.args, name), _values(self.form, name))
+        said = (_as_utf8(self.headers.get(name, "")), *values)
+        return list(dict.fromkeys(value for value in said if value.strip()))
 
     def option(self, name: str) -> str:
         """What the query says under this name, or else a form field."""
@@ -134,7 +138,7 @@ class BucketRequest(Request):
 
         Headers win over form fields, and those over the query.
         """
-        meta = (name.lower() for name, _ in self.headers if name.lower().startswith(META_PREFIX))
+        meta = (_header_of(key) for key in self.environ if key.startswith(_META_KEY))
         said = {name: self._said(name, self.form, self.args) for name in (*names, *meta)}
         return {name: value for name, value in said.items() if value}
 
@@ -143,12 +147,11 @@ class BucketRequest(Request):
 
         A value of nothing but spaces says nothing.
         """
-        return next(self._all_said(name, *others), "")
-
-    def _all_said(self, name: str, *others: MultiDict[str, str]) -> Iterator[str]:
-        values = (value for other in others for value in _values(other, name))
-        said = (_as_utf8(self.headers.get(name, "")), *values)
-        return (value for value in said if value.strip())
+        header = _as_utf8(self.headers.get(name, ""))
+        if header.strip():
+            return header
+        values = (value for other in others if other for value in _values(other, name))
+        return next((value for value in values if value.strip()), "")
 
     def files_in(self, field: str) -> list[FilePart]:
         """The files in ``field``, at least one, in the order in which they came.
@@ -198,6 +201,11 @@ class BucketRequest(Request):
                 f"than {self.max_form_memory_size} bytes."
             )
             raise
+
+
+def _header_of(key: str) -> str:
+    """The header that has this key in a WSGI environment, in lower case."""
+    return key.removeprefix("HTTP_").replace("_", "-").lower()
 
 
 def _values(fields: MultiDict[str, str], name: str) -> Iterator[str]:

@@ -37,11 +37,17 @@ OF_FILE: dict[str, Parser] = {
 }
 
 
+# In a WSGI environment. Most clients say nothing, which is seen at once.
+_KEYS = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in (*OF_CONTENT, *OF_FILE))
+
+
 def digests_in_head(request: Request, *, is_raw: bool = False) -> Digests:
     """What headers and query say of the file: known before its first byte is read.
 
     ``is_raw`` when the body is no form, whatever its type says. Raises `InvalidDigest`.
     """
+    if _KEYS.isdisjoint(request.environ) and not request.query_string:
+        return ()
     is_form = request.mimetype == "multipart/form-data" and not is_raw
     table = OF_FILE if is_form else OF_CONTENT | OF_FILE
     named = (sent_digest.named_digest(text) for text in request.args.getlist("digest"))

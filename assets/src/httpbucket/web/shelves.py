@@ -73,7 +73,7 @@ def blueprint(
         def open_content() -> BinaryIO:
             return browse.content(packed.sha256) if packed else browse.open(shown)
 
-        response = sender.send(content, open_content)
+        response = sender.send(content, open_content, lambda: browse.see(shown))
         if shown.facts and shown.facts.packed:
             response.vary.add("Accept-Encoding")
         return response

@@ -41,7 +41,7 @@ class BlobNames:
         """As `BlobStore.open`."""
         try:
             with told_as_refusals(but=FileNotFoundError):
-                # Text, for those who read thousands.
+                # Of text, as below.
                 return open(self._layout.blob_text(digest), "rb")  # noqa: PTH123
         except FileNotFoundError:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
@@ -54,12 +54,12 @@ class BlobNames:
         except FileNotFoundError:
             return None
 
-    def take(self, digest: Digest, size: int, link: Callable[[Path], None], *, sync: bool) -> bool:
+    def take(self, digest: Digest, size: int, link: Callable[[str], None], *, sync: bool) -> bool:
         """Give the blob's name by ``link``; False when somebody was faster with the same bytes.
 
         With ``sync`` directories that are made for it last; without, the caller syncs all at once.
         """
-        path = self._layout.blob(digest)
+        path = self._layout.blob_text(digest)
         try:
             return self._link(path, size, link)
         except FileNotFoundError:
@@ -94,28 +94,31 @@ class BlobNames:
 
     def sync(self, digest: Digest) -> None:
         """Return when the name would survive power loss."""
-        parent = self._layout.blob(digest).parent
+        parent = self._layout.blob_text(digest).rpartition("/")[0]
         self._disk.ensure_directory(parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
         self._disk.sync_directory(parent)
 
-    def _link(self, path: Path, size: int, link: Callable[[Path], None]) -> bool:
+    def _link(self, path: str, size: int, link: Callable[[str], None]) -> bool:
         try:
             link(path)
         except FileExistsError:
-            if path.stat().st_size == size:
+            there = Path(path)
+            if there.stat().st_size == size:
                 return False
-            logger.error("Blob %s has the wrong size; it is moved to quarantine.", path.name)
-            self._disk.rename(path, self._layout.quarantine / path.name)
+            logger.error("Blob %s has the wrong size; it is moved to quarantine.", there.name)
+            self._disk.rename(there, self._layout.quarantine / there.name)
             # Somebody who saw the same may be faster.
             return self._link(path, size, link)
         return True
 
-    def _make_parents(self, path: Path, *, sync: bool) -> None:
+    def _make_parents(self, path: str, *, sync: bool) -> None:
+        parent = path.rpartition("/")[0]
         if sync:
-            mode, blobs = PUBLIC_DIRECTORY_MODE, self._layout.blobs
-            self._disk.make_missing_directory(path.parent, mode, below=blobs)
+            self._disk.make_missing_directory(
+                parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs
+            )
         else:
-            self._make_directories(str(path.parent))
+            self._make_directories(parent)
 
     def _make_directories(self, path: str) -> None:
         with suppress(FileExistsError):

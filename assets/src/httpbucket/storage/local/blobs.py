@@ -12,12 +12,13 @@ from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import BlobNotFound
-from httpbucket.storage.base import BlobBatch, StagedFile
+from httpbucket.storage.base import BlobBatch, Sighting, StagedFile
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.sightings import sight
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -32,6 +33,7 @@ class LocalBlobStore:
         self._staging = staging
         self._names = BlobNames(layout, disk)
         self._freeing = Freeing(layout, disk)
+        self._directory = str(layout.blobs)
 
     def keep(self, staged: StagedFile, digest: Digest) -> bool:
         assert isinstance(staged, LocalStagedFile), "a staged file of another backend"
@@ -55,7 +57,8 @@ class LocalBlobStore:
         try:
             yield
         finally:
-            pin.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(pin)  # noqa: PTH108 - text takes a fifth of the time
 
     def open(self, digest: Digest) -> BinaryIO:
         return self._names.open(digest)
@@ -66,7 +69,7 @@ class LocalBlobStore:
 
     def kept(self, values: Collection[bytes]) -> set[bytes]:
         # 2 µs each; by way of `Layout` and `size` it would be 6.
-        is_there, directory = os.access, str(self._layout.blobs)
+        is_there, directory = os.access, self._directory
         named = ((value, value.hex()) for value in values)
         return {
             value
@@ -90,6 +93,9 @@ class LocalBlobStore:
     def recover(self) -> int:
         with told_as_refusals():
             return self._freeing.recover_all()
+
+    def sight(self, digest: Digest) -> Sighting | None:
+        return sight([self._layout.blob_text(digest)])
 
     def local_path(self, digest: Digest) -> Path | None:
         return self._layout.blob(digest)
@@ -132,8 +138,7 @@ class LocalBlobStore:
         return True
 
     def _publish(self, staged: LocalStagedFile, digest: Digest) -> bool:
-        staged.seal()
-        staged.name(self._staging.pin_path(digest))
+        staged.seal_as(self._staging.pin_path(digest))
         return self._names.take(digest, staged.size, staged.link, sync=True)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
+from httpbucket.storage.local.shared_syncs import SharedSyncs
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
@@ -59,6 +60,14 @@ def _fallocate(descriptor: int, size: int) -> int:
     return ctypes.get_errno() if failed else 0
 
 
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Disk:
     """Writes to one file system, durably unless ``fsync`` is off.
 
@@ -70,6 +79,7 @@ class Disk:
         self._fsync = fsync
         # Text, not paths: a busy store has 65,536 directories of blobs.
         self._lasting: set[str] = set()
+        self._directories = SharedSyncs(_sync_directory)
         self._lock = threading.Lock()
 
     def write(self, descriptor: int, piece: bytes | bytearray | memoryview) -> None:
@@ -97,15 +107,10 @@ class Disk:
         if self._fsync:
             os.fsync(descriptor)
 
-    def sync_directory(self, path: Path) -> None:
+    def sync_directory(self, path: Path | str) -> None:
         """Return when the names in the directory would survive power loss."""
-        if not self._fsync:
-            return
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._fsync:
+            self._directories.sync(str(path))
 
     def sync_everything(self, path: Path) -> None:
         """Return when all that was written to the file system of ``path`` would survive power loss.
@@ -126,20 +131,22 @@ class Disk:
         os.mkdir(path, mode)  # noqa: PTH102
         os.chmod(path, mode)  # noqa: PTH101
 
-    def ensure_directory(self, path: Path, mode: int, *, below: Path) -> None:
+    def ensure_directory(self, path: Path | str, mode: int, *, below: Path) -> None:
         """Make the directory and its parents down from ``below`` where missing, lastingly.
 
         Another process may have made a directory and not yet synced its name. Hence the first use
         of a directory by this process syncs its parent, whoever made it.
         """
-        if path == below or str(path) in self._lasting:
+        path = str(path)
+        if path in self._lasting or path == str(below):
             return
-        self.ensure_directory(path.parent, mode, below=below)
+        parent = path.rpartition("/")[0]
+        self.ensure_directory(parent, mode, below=below)
         with suppress(FileExistsError):
             self.make_directory(path, mode)
-        self.sync_directory(path.parent)
+        self.sync_directory(parent)
         with self._lock:
-            self._lasting.add(str(path))
+            self._lasting.add(path)
 
     def open_below(self, root: Path, parts: Sequence[str], mode: int) -> int:
         """Open the directory ``parts`` below ``root``, made lastingly where missing.
@@ -176,7 +183,7 @@ class Disk:
             raise
         return descriptor
 
-    def make_missing_directory(self, path: Path, mode: int, *, below: Path) -> None:
+    def make_missing_directory(self, path: Path | str, mode: int, *, below: Path) -> None:
         """As `ensure_directory`, for one that is missing, though it may have been there before."""
         with self._lock:
             self._lasting.discard(str(path))
@@ -185,7 +192,7 @@ class Disk:
         except FileNotFoundError:
             # Somebody removed its parents too.
             with self._lock:
-                self._lasting.difference_update(map(str, path.parents))
+                self._lasting.difference_update(map(str, Path(path).parents))
             self.ensure_directory(path, mode, below=below)
 
     def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
@@ -195,7 +202,7 @@ class Disk:
         """
         os.link(source, target, dst_dir_fd=directory, follow_symlinks=False)
 
-    def link_descriptor(self, descriptor: int, target: Path) -> None:
+    def link_descriptor(self, descriptor: int, target: Path | str) -> None:
         """Give an unnamed file its first name. Raises FileExistsError.
 
         ``linkat`` follows the magic link only with AT_SYMLINK_FOLLOW, which Python passes on when
@@ -203,7 +210,9 @@ class Disk:
         """
         os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=descriptor)
 
-    def rename(self, source: Path, target: Path | str, *, directory: int | None = None) -> None:
+    def rename(
+        self, source: Path | str, target: Path | str, *, directory: int | None = None
+    ) -> None:
         """Give a file or directory another name, in one step.
 
         ``target`` lies below ``directory`` if its descriptor is given.
@@ -221,7 +230,7 @@ class Disk:
     def write_new(
         self,
         path: Path | str,
-        content: bytes,
+        content: bytes | bytearray,
         mode: int,
         *,
         directory: int | None = None,

@@ -9,16 +9,13 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from httpbucket.domain.errors import PendingTreeNotFound, TooManyPendingTrees
+from httpbucket.domain.errors import PendingTreeNotFound
 from httpbucket.domain.pending_tree import PendingTree, checked_id
-from httpbucket.storage.base import TURN_SECONDS
+from httpbucket.storage.base import MOST_PENDING, TURN_SECONDS
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PRIVATE_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import try_lock, wait_for
 from httpbucket.storage.local.staging import LocalStaging
-
-#: A CI farm's day. With 20,000 files each, these take 3 GB.
-MOST_PENDING = 1000
 
 _NAME = "tree.jsonl"
 _MODE = 0o600
@@ -64,18 +61,27 @@ class LocalPendingTrees:
         if not self._root.is_dir():
             return 0
         with told_as_refusals():
-            return sum(_remove_if_expired(path, now) for path in self._root.iterdir())
+            return sum(
+                _remove(path, lambda one: _is_expired(one, now)) for path in self._root.iterdir()
+            )
 
     def _make(self, directory: Path) -> None:
         with suppress(FileExistsError):
             self._disk.make_directory(self._root, PRIVATE_DIRECTORY_MODE)
-        if sum(1 for _ in self._root.iterdir()) >= MOST_PENDING:
-            raise TooManyPendingTrees(
-                f"{MOST_PENDING} trees wait for files already; send the files without asking "
-                "first, or try again later."
-            )
+        self._make_place()
         with suppress(FileExistsError):
             self._disk.make_directory(directory, PRIVATE_DIRECTORY_MODE)
+
+    def _make_place(self) -> None:
+        """Have the oldest give way, so that nobody keeps others out by asking for many."""
+        waiting = list(self._root.iterdir())
+        too_many = len(waiting) - MOST_PENDING + 1
+        if too_many <= 0:
+            return
+        for directory in sorted(waiting, key=_saved):
+            too_many -= _remove(directory)
+            if not too_many:
+                return
 
 
 def _opened(directory: Path) -> int | None:
@@ -92,12 +98,20 @@ def _load(directory: Path) -> PendingTree:
         raise PendingTreeNotFound(directory.name) from error
 
 
-def _remove_if_expired(directory: Path, now: datetime) -> bool:
+def _saved(directory: Path) -> tuple[int, str]:
+    """When it was saved last; of two in the same tick, the name decides."""
+    with suppress(FileNotFoundError):
+        return directory.stat().st_mtime_ns, directory.name
+    return 0, directory.name
+
+
+def _remove(directory: Path, is_due: Callable[[Path], bool] = lambda _: True) -> bool:
+    """Remove it, if nobody holds it and it is due; whether that was so."""
     descriptor = _opened(directory)
     if descriptor is None:
         return False
     try:
-        if not try_lock(descriptor) or not _is_expired(directory, now):
+        if not try_lock(descriptor) or not is_due(directory):
             return False
         shutil.rmtree(directory, ignore_errors=True)
         return True

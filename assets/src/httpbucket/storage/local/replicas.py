@@ -19,6 +19,7 @@ from pathlib import Path
 
 from httpbucket.domain.errors import (
     BlobNotFound,
+    BucketError,
     ContentVanished,
     StorageFull,
     StorageUnavailable,
@@ -88,7 +89,17 @@ class LocalReplicas:
     def finish(self) -> int:
         with told_as_refusals():
             found = sorted(path.name for path in self._layout.redo.iterdir())
-        return len({name.rpartition("-")[0] for name in found if self._finish(name)})
+        finished: set[str] = set()
+        refusals: list[BucketError] = []
+        for name in found:
+            try:
+                if self._finish(name):
+                    finished.add(name.rpartition("-")[0])
+            except (StorageFull, StorageUnavailable) as error:
+                refusals.append(error)
+        if refusals:
+            logger.warning("%d replicas are finished later: %s", len(refusals), refusals[0])
+        return len(finished)
 
     def announce(self, record: Record) -> None:
         """As `HeldDirectories.announce`."""
@@ -125,20 +136,16 @@ class LocalReplicas:
             yield
 
     def _finish(self, name: str) -> bool:
-        """Redo what a file in ``private/redo`` says, unless that has to wait for a later start."""
+        """Redo what a file in ``private/redo`` says; False if that is nothing."""
         path = self._layout.redo / name
         digest = name.rpartition("-")[2]
-        try:
-            with told_as_refusals():
-                if not _DIGEST.fullmatch(digest):
-                    path.unlink(missing_ok=True)
-                    return False
-                # Its writer may be alive, in another server on the same store.
-                with self._locked([digest]):
-                    return path.exists() and self._redo(path)
-        except (StorageFull, StorageUnavailable) as error:
-            logger.warning("The replicas that %s stands for are made later: %s", path.name, error)
-            return False
+        with told_as_refusals():
+            if not _DIGEST.fullmatch(digest):
+                path.unlink(missing_ok=True)
+                return False
+            # Its writer may be alive, in another process on the same store.
+            with self._locked([digest]):
+                return path.exists() and self._redo(path)
 
     def _redo(self, path: Path) -> bool:
         """Make what the redo file stands for, and remove it; False if that is nothing.

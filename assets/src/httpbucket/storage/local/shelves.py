@@ -13,9 +13,11 @@ from typing import BinaryIO
 from httpbucket.domain.errors import NameNotFound
 from httpbucket.domain.public_path import PublicPath, is_shown
 from httpbucket.domain.replica import is_latest
-from httpbucket.storage.base import ShelfEntry, ShelfPage
+from httpbucket.domain.upload import UploadId
+from httpbucket.storage.base import ShelfEntry, ShelfPage, Sighting
 from httpbucket.storage.local.disk import told_as_refusals
 from httpbucket.storage.local.layout import MANIFEST_NAME, RECORD_NAME, Layout
+from httpbucket.storage.local.sightings import sight
 
 _NO_SUCH_NAME = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,6 +55,15 @@ class LocalShelves:
                 raise NameNotFound(str(path))
             descriptor = os.open(path.name, _OPEN_FILE, dir_fd=directory)
         return os.fdopen(descriptor, "rb")
+
+    def sight(self, path: PublicPath, resolved: PublicPath, upload: UploadId) -> Sighting | None:
+        links = [
+            "/".join((*resolved.parts[:depth], shown))
+            for depth, (shown, real) in enumerate(zip(path.parts, resolved.parts, strict=True))
+            if shown != real
+        ]
+        names = [*links, f"{upload.directory}/{RECORD_NAME}", str(resolved)]
+        return sight([f"{self._root}/{name}" for name in names])
 
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
         with self._directory(path, path.parts) as directory:
