@@ -11,6 +11,7 @@ from httpbucket.domain.digest import sha256
 from httpbucket.domain.manifest import (
     ManifestEntry,
     ManifestHeader,
+    beginning_of_line,
     manifest_lines,
     read_manifest,
 )
@@ -70,3 +71,12 @@ def test_what_is_no_entry_is_refused(change: dict[str, object]) -> None:
     value = json.loads(ManifestEntry("x", BLOB).to_line()) | change
     with pytest.raises(ValueError, match="not a manifest's entry"):
         ManifestEntry.from_line(json.dumps(value).encode())
+
+
+@given(ANY_TEXT, st.booleans(), st.floats(-1, 2**40))
+def test_a_line_is_what_json_would_write(path: str, executable: bool, mtime: float) -> None:
+    entry = ManifestEntry(path, BLOB, executable=executable, mtime=mtime)
+    value = {"path": path, "executable": executable, "mtime": mtime} | BLOB.to_json()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert entry.to_line() == text.encode(errors="backslashreplace") + b"\n"
+    assert entry.to_line().startswith(beginning_of_line(path))

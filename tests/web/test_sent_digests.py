@@ -153,3 +153,15 @@ def test_a_digest_that_a_script_left_empty_is_refused(site: Site, name: str) -> 
     answer = site.client.put("/upload/a.txt", data=CONTENT, headers={name: " "})
     assert answer.json is not None
     assert (answer.status_code, answer.json["problem"]) == (400, "invalid-digest")
+
+
+@pytest.mark.parametrize("second", [b"other", CONTENT])
+def test_every_field_called_checksum_counts(site: Site, second: bytes) -> None:
+    fields = [hashlib.md5(CONTENT).hexdigest(), f"sha256:{hashlib.sha256(second).hexdigest()}"]
+    parts = [part(text.encode(), disposition='name="checksum"') for text in fields]
+    body = b"".join(parts) + part(CONTENT) + CLOSING
+    response = site.client.post("/upload", data=body, content_type=MULTIPART)
+    if second == CONTENT:
+        assert response.status_code == 200
+    else:
+        refused(site, response, 400, "digest-mismatch")

@@ -16,6 +16,7 @@ from httpbucket.domain.errors import StorageUnavailable
 from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.upload import Record
 from httpbucket.storage.memory import MemoryPendingTrees
+from httpbucket.web.trees import MOST_LIST_BYTES
 from tests.builders import tar, tar_member
 from tests.examples import identity, kept_blobs
 from tests.web.conftest import LIMIT, MakeSite, Site
@@ -283,6 +284,21 @@ class TestRefusals:
     def test_more_files_than_members_are_allowed(self, make_site: MakeSite) -> None:
         client = make_site(UNPACK_MAX_MEMBERS="2").client
         self.refused(offer(client, sums(FILES)), 413, "too-many-checksums")
+
+    def test_a_list_that_is_too_long_before_it_is_read(self, client: FlaskClient) -> None:
+        unread = {"CONTENT_LENGTH": str(MOST_LIST_BYTES + 1), "wsgi.input": None}
+        response = client.post("/tree?name=results", environ_overrides=unread)
+        self.refused(response, 413, "too-many-checksums")
+
+    @pytest.mark.parametrize("again", ["results/a.txt", "./results//a.txt"])
+    def test_a_path_that_is_to_have_two_digests(self, client: FlaskClient, again: str) -> None:
+        response = offer(client, sums(FILES) + sums({again: b"other"}))
+        answer = self.refused(response, 400, "malformed-checksums")
+        assert "'results/a.txt'" in answer["error"]
+        assert identity(b"other").hex in answer["error"]
+
+    def test_a_path_that_is_named_twice_with_one_digest_is_taken(self, client: FlaskClient) -> None:
+        assert offer(client, sums(FILES) + sums(FILES)).status_code == 202
 
     def test_a_tree_that_nobody_offered(self, client: FlaskClient) -> None:
         for id in ("0" * 32, "x", ".lock"):

@@ -157,3 +157,12 @@ def test_a_content_whose_bytes_are_gone_is_not_found(site: Site) -> None:
     site.stores.index.add(record, None)
     response = form(site, FIELDS)
     assert (response.status_code, response.get_json()["problem"]) == (404, "blob-not-found")
+
+
+def test_a_second_checksum_has_to_be_right_too(site: Site) -> None:
+    kept(site.client.put("/upload/results.xml", data=CONTENT))
+    fields = [("filename", "again.xml"), ("checksum", SHA256), ("checksum", "0" * 32)]
+    parts = [part(text.encode(), disposition=f'name="{name}"') for name, text in fields]
+    body = b"".join(parts) + CLOSING
+    response = site.client.post("/upload", data=body, content_type=MULTIPART)
+    assert (response.status_code, response.get_json()["problem"]) == (400, "digest-mismatch")

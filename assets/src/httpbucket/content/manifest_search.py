@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import BinaryIO
 
-from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.domain.manifest import ManifestEntry, beginning_of_line
 
 # Most lines have a few hundred bytes.
 _STEP = 2048
@@ -27,7 +27,7 @@ class ManifestSearch:
     def find(self, path: str) -> ManifestEntry | None:
         """The entry with this path; None when there is none. Raises ValueError for a bad line."""
         line = self._reader.readline()
-        if not line or _path(line) != path:
+        if not line.startswith(beginning_of_line(path)):
             line = self._search(path)
         return ManifestEntry.from_line(line) if line else None
 

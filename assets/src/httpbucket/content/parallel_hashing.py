@@ -85,8 +85,9 @@ class ParallelHasher:
         """Wait until all that came is hashed."""
         if self._batch:
             self._post()
-        with self._changed:
-            self._wait_until(lambda: self._unhashed() == 0)
+        if self._posted:
+            with self._changed:
+                self._wait_until(lambda: self._unhashed() == 0)
         self._leave_crew()
 
     def _post(self) -> None:

@@ -8,18 +8,22 @@ The format is PKWARE's APPNOTE 6.3.10; bigger parts have its Zip64 fields (4.5.3
 from __future__ import annotations
 
 import bisect
+import functools
 import hashlib
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from struct import pack
+from struct import Struct, pack
+from typing import NamedTuple
 
 _MASK32, _MASK16 = 0xFFFFFFFF, 0xFFFF
 # What ordinary readers need, and what those need that read Zip64 (4.4.3).
 _PLAIN, _ZIP64 = 20, 45
 _UNIX = 3
+_LOCAL_HEADER = Struct("<4s5H3L2H")
+_RECORD = Struct("<4s2B5H3L5H2L")
+_TIME = Struct("<2sHBl")
 _UTF8_NAMES = 1 << 11
 _FILE, _EXECUTABLE, _DIRECTORY = 0o100644, 0o100755, 0o040755
 _DIRECTORY_OF_DOS = 0x10
@@ -28,8 +32,7 @@ _DIRECTORY_OF_DOS = 0x10
 ReadContent = Callable[[bytes, int, int], Iterator[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class ZipMember:
+class ZipMember(NamedTuple):
     """A file, or an empty directory, whose ``sha256`` is then empty and ``name`` ends in a slash.
 
     ``sha256`` is the raw digest, ``modified`` seconds since 1970.
@@ -55,7 +58,7 @@ class ZipLayout:
             self._members.append(member)
             self._starts.append(position)
             identity.update(repr(member).encode())
-            position += len(_local_header(member)) + member.size
+            position += _size_of_header(member) + member.size
         self._directory = position
         self._records = array("Q", self._offsets_of_records())
         self._end = _end(len(self._members), self._directory, self._records[-1] - self._directory)
@@ -99,16 +102,30 @@ class ZipLayout:
         position = self._directory
         for member, start in zip(self._members, self._starts, strict=True):
             yield position
-            position += len(_record(member, start))
+            position += _size_of_record(member, start)
         yield position
+
+
+def _size_of_header(member: ZipMember) -> int:
+    large = 20 if member.size >= _MASK32 else 0
+    return _LOCAL_HEADER.size + len(member.name) + _TIME.size + large
 
 
 def _local_header(member: ZipMember) -> bytes:
     is_large = member.size >= _MASK32
     large = pack("<2H2Q", 1, 16, member.size, member.size) if is_large else b""
     size = _MASK32 if is_large else member.size
-    front = pack("<4sH", b"PK\x03\x04", _ZIP64 if is_large else _PLAIN)
-    return front + _shared(member, size, large) + member.name + _time(member) + large
+    date, time, extra = _times(member.modified)
+    extra += large
+    needed, name = _ZIP64 if is_large else _PLAIN, member.name
+    own = (_UTF8_NAMES, 0, time, date, member.crc32, size, size, len(name), len(extra))
+    return _LOCAL_HEADER.pack(b"PK\x03\x04", needed, *own) + name + extra
+
+
+def _size_of_record(member: ZipMember, start: int) -> int:
+    fields = 2 * (member.size >= _MASK32) + (start >= _MASK32)
+    large = 4 + 8 * fields if fields else 0
+    return _RECORD.size + len(member.name) + _TIME.size + large
 
 
 def _record(member: ZipMember, start: int) -> bytes:
@@ -116,24 +133,20 @@ def _record(member: ZipMember, start: int) -> bytes:
     fields = ([member.size] * 2 if is_large else []) + ([start] if is_far else [])
     large = pack(f"<2H{len(fields)}Q", 1, 8 * len(fields), *fields) if fields else b""
     size = _MASK32 if is_large else member.size
-    needed = _ZIP64 if fields else _PLAIN
-    front = pack("<4s2BH", b"PK\x01\x02", needed, _UNIX, needed)
-    middle = _shared(member, size, large) + pack("<3H", 0, 0, 0)
-    back = pack("<2L", _attributes(member), _MASK32 if is_far else start)
-    return front + middle + back + member.name + _time(member) + large
+    date, time, extra = _times(member.modified)
+    extra += large
+    needed, name = _ZIP64 if fields else _PLAIN, member.name
+    own = (_UTF8_NAMES, 0, time, date, member.crc32, size, size, len(name), len(extra))
+    rest = (0, 0, 0, _attributes(member), _MASK32 if is_far else start)
+    return _RECORD.pack(b"PK\x01\x02", needed, _UNIX, needed, *own, *rest) + name + extra
 
 
-def _shared(member: ZipMember, size: int, large: bytes) -> bytes:
-    """The fields that a member's own header and its record have alike."""
-    date, time = _dos_time(member.modified)
-    extra = len(_time(member)) + len(large)
-    front = pack("<4HL", _UTF8_NAMES, 0, time, date, member.crc32)
-    return front + pack("<2L2H", size, size, len(member.name), extra)
-
-
-def _time(member: ZipMember) -> bytes:
-    """The time in UTC to the second (Info-ZIP's extra field ``UT``); DOS has neither."""
-    return pack("<2sHBl", b"UT", 5, 1, min(max(member.modified, 0), 0x7FFFFFFF))
+# Many members of a directory have the same time, and each is asked for more than once.
+@functools.lru_cache(maxsize=4096)
+def _times(modified: int) -> tuple[int, int, bytes]:
+    """Date and time of DOS, and the time in UTC to the second (Info-ZIP's extra field ``UT``)."""
+    extra = _TIME.pack(b"UT", 5, 1, min(max(modified, 0), 0x7FFFFFFF))
+    return (*_dos_time(modified), extra)
 
 
 def _dos_time(seconds: int) -> tuple[int, int]:

@@ -107,6 +107,15 @@ class ManifestEntry:
             raise ValueError(f"not a manifest's entry: {error!r}") from error
 
 
+def beginning_of_line(path: str) -> bytes:
+    """What the line of the entry with this path begins with, as `ManifestEntry.to_line` writes it.
+
+    >>> beginning_of_line("a/b.txt")
+    b'{"path":"a/b.txt",'
+    """
+    return f'{{"path":{_quoted(path)},'.encode(errors="backslashreplace")
+
+
 def manifest_lines(header: ManifestHeader, entries: Iterable[ManifestEntry]) -> Iterator[bytes]:
     """The manifest, line by line."""
     yield header.to_line()

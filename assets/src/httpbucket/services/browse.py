@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from struct import pack
 from typing import BinaryIO
@@ -174,8 +174,9 @@ class Browse:
                 inner = _named(directory, entry)
                 branch.append((inner, self._entries(inner)))
             elif entry.target is None:
-                shown = _named(directory, entry)
-                yield replace(shown, facts=_fitting(finder.find(shown.resolved), entry))
+                resolved = directory.resolved / entry.name
+                facts = _fitting(finder.find(resolved), entry)
+                yield Shown(directory.path / entry.name, resolved, entry, facts)
 
     def _entries(self, directory: Shown) -> Iterator[ShelfEntry]:
         after: str | None = ""

@@ -59,6 +59,7 @@ class FactFinder:
         self._index = index
         self._uploads: dict[str, Record | None] = {}
         self._manifest: tuple[Digest, ManifestSearch] | None = None
+        self._upload: tuple[tuple[str, ...], Record | None] = ((), None)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +106,12 @@ class FactFinder:
         return _Place(record, part, names[1:]) if part else None
 
     def _upload_at(self, parts: tuple[str, ...]) -> Record | None:
+        """The record of the upload in this directory, remembered until another one is asked for."""
+        if self._upload[0] != parts:
+            self._upload = (parts, self._load_at(parts))
+        return self._upload[1]
+
+    def _load_at(self, parts: tuple[str, ...]) -> Record | None:
         if len(parts) < _PARTS_OF_AN_UPLOAD:
             return None
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from httpbucket.content.findings import Findings
+from httpbucket.content.findings import Findings, shown
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.member_names import decode_name, member_path
 from httpbucket.domain.checksum_file import ChecksumEntry
@@ -144,6 +144,7 @@ class OfferTree:
         self, tree: PendingTree, known: KnownContents, findings: Sequence[Finding] = ()
     ) -> TreeAnswer:
         plan = self._plan(tree)
+        self._refuse_contradictions(tree)
         if not _missing(tree, known):
             # What goes before it is held is missing after all.
             with self._kept.held(known):
@@ -194,6 +195,17 @@ class OfferTree:
 
     def _plan(self, tree: PendingTree) -> AssemblyPlan:
         return self._assemble.plan(tree.name, [_member_name(file.path) for file in tree.files])
+
+    def _refuse_contradictions(self, tree: PendingTree) -> None:
+        """Raise `MalformedChecksums` for a path that is to have two digests."""
+        digests: dict[str, Digest] = {}
+        for file in tree.files:
+            path = self._member_path(file)
+            if digests.setdefault(path, file.digest) != file.digest:
+                raise MalformedChecksums(
+                    f"The list names {shown(path)} with two digests, {digests[path]} and "
+                    f"{file.digest}; expected one."
+                )
 
     def _member_path(self, file: WantedFile) -> str:
         return member_path(_member_name(file.path), self._limits)

@@ -15,8 +15,8 @@ from httpbucket.storage.base import BlobStore
 #: What a zip may hold: its layout is made in memory, and takes about 300 bytes for each.
 MOST_ZIP_MEMBERS = 100_000
 
-# Headers of small files are sent together with what follows them.
-_PIECE = 64 * 1024
+# Small files and their headers are sent together.
+_PIECE = 256 * 1024
 
 
 class Pack:
@@ -84,7 +84,8 @@ class Pack:
 
     def _content(self, sha256: bytes, start: int, size: int) -> Iterator[bytes]:
         with self._blobs.open(Digest.of("sha256", sha256)) as reader:
-            reader.seek(start)
+            if start:
+                reader.seek(start)
             yield from read_exactly(reader, size)
 
 

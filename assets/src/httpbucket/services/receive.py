@@ -103,9 +103,8 @@ class IncomingFile:
         """As `BlobStore.keep`."""
         return blobs.keep(self.staged, digest)
 
-    def add_to(self, batch: BlobBatch) -> bool:
-        """Have a batch take the bytes; False when it, or the store, had them already."""
-        digest = sha256(self.hasher.digests()["sha256"])
+    def add_to(self, batch: BlobBatch, digest: Digest) -> bool:
+        """Have a batch take the bytes, whose SHA-256 is ``digest``; False as of `BlobBatch`."""
         if self._staged is None:
             return batch.add_bytes(bytes(self._small), digest)
         return batch.add_staged(self._staged, digest)
@@ -131,9 +130,10 @@ class WaitingFile:
     def __init__(self, incoming: IncomingFile, batch: BlobBatch, packing: Packing) -> None:
         hasher = incoming.hasher
         self._packing = packing
-        self._packed = packing.pack(hasher.digests(), hasher.size, hasher.crc32)
+        digests = hasher.digests()
+        self._packed = packing.pack(digests, hasher.size, hasher.crc32)
         self._batch = batch
-        self._is_new = incoming.add_to(batch)
+        self._is_new = incoming.add_to(batch, sha256(digests["sha256"]))
 
     def describe(self, media_type_of: Callable[[bytes], str]) -> Descriptor:
         """As `Content.describe`."""

@@ -61,7 +61,8 @@ class _Parts:
         elif isinstance(event, Field):
             self._now, self._text = event, bytearray()
         elif isinstance(event, Data):
-            self._write(event.data)
+            if event.data:
+                self._write(event.data)
             if not event.more_data:
                 self._end()
 
@@ -129,8 +130,9 @@ class ActFormParser(FormDataParser):
 def events(decoder: MultipartDecoder, read: Callable[[int], bytes]) -> Iterator[Event]:
     """What ``decoder`` makes of a body, until its end. Raises ValueError if that is missing.
 
-    The decoder copies what it is given four times. A piece from the midst of a part, in which no
-    boundary begins, is passed on as it is; the decoder gets its last bytes, if they may begin one.
+    The decoder copies what it is given four times, and looks for a boundary at 20 ns a byte. So
+    what is a part's for certain passes it by: the decoder gets the last bytes, which may begin a
+    boundary.
     """
     is_end = False
     while not is_end:
@@ -146,13 +148,28 @@ def events(decoder: MultipartDecoder, read: Callable[[int], bytes]) -> Iterator[
         event = decoder.next_event()
         while not isinstance(event, Epilogue | NeedData):
             yield event
+            if decoder.state is State.DATA_START and (content := _small_content(decoder)):
+                yield Data(content, more_data=True)
             event = decoder.next_event()
+
+
+def _small_content(decoder: MultipartDecoder) -> bytes:
+    """Take a part's content, if all of it is there, out of the buffer, but for its line breaks."""
+    buffer = decoder.buffer
+    start = len(b"\r\n") if buffer.startswith(b"\r\n") else len(b"\n")
+    end = buffer.find(b"--" + decoder.boundary) - len(b"\r\n")
+    if end <= start:
+        return b""
+    content = bytes(buffer[start:end])
+    del buffer[start:end]
+    return content
 
 
 def _end_of_data(piece: bytes, boundary: bytes) -> int:
     """How much of it is a part's for certain: up to a line that may become a boundary's."""
-    if piece.rfind(b"--" + boundary) >= 0:
-        return 0
+    found = piece.find(b"--" + boundary)
+    if found >= 0:
+        return max(0, found - len(b"\r\n"))
     last = max(0, len(piece) - len(b"\r\n--" + boundary))
     line_breaks = (piece.find(line_break, last) for line_break in (b"\r", b"\n"))
     return min((found for found in line_breaks if found >= 0), default=len(piece))

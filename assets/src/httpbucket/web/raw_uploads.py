@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import PathConverter
@@ -83,15 +84,21 @@ def kept_offer(
     """
     expected = digests_in_head(asked)
     question = _question(asked, expected, preferred)
+    # The first of several says what is asked for, which then has to have the others too.
+    said = _checksums(asked.parameters("checksum")[1:], preferred)
+    expected = distinct((*expected, *said))
     with ingest.recall(question) as content:
         yield Offer(content, path.name, path.folder, expected)
 
 
 def expected_digests(asked: BucketRequest, *, preferred: str) -> tuple[Digest, ...]:
-    """What headers, query and the field ``checksum`` say of the file. Raises `InvalidDigest`."""
-    text = asked.parameter("checksum")
-    said = checksum(text, preferred=preferred) if text else ()
+    """What headers, query and the fields ``checksum`` say of the file. Raises `InvalidDigest`."""
+    said = _checksums(asked.parameters("checksum"), preferred)
     return distinct((*digests_in_head(asked), *said))
+
+
+def _checksums(texts: Iterable[str], preferred: str) -> Iterator[Digest]:
+    return chain.from_iterable(checksum(text, preferred=preferred) for text in texts)
 
 
 def _question(

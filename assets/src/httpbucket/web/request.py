@@ -123,6 +123,12 @@ class BucketRequest(Request):
         """What the client says of how to treat its file: as a header, in the query, in a field."""
         return self._said(name, self.args, self.form)
 
+    def parameters(self, name: str) -> list[str]:
+        """The same, where it is said several times: every value, in the order of `parameter`."""
+        values = chain(_values(self.args, name), _values(self.form, name))
+        said = (_as_utf8(self.headers.get(name, "")), *values)
+        return list(dict.fromkeys(value for value in said if value.strip()))
+
     def option(self, name: str) -> str:
         """What the query says under this name, or else a form field."""
         return next(chain(_values(self.args, name), _values(self.form, name)), "")

@@ -37,6 +37,7 @@ def blueprint(*, services: Services, receipts: Receipts) -> Blueprint:
         asked.is_raw = True
         refuse_coded(asked)
         AnswerForm.wished(asked)
+        _require_in_bounds(asked.content_length or 0)
         name, terms = _name(asked), terms_of(asked, ingest)
         expected = digests_in_head(asked, is_raw=True)
         lines = list(_bounded(asked.pieces(expected=expected)))
@@ -72,9 +73,13 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for piece in pieces:
         size += len(piece)
-        if size > MOST_LIST_BYTES:
-            raise TooManyChecksums(f"The list is longer than {MOST_LIST_BYTES} bytes.")
+        _require_in_bounds(size)
         yield piece
+
+
+def _require_in_bounds(size: int) -> None:
+    if size > MOST_LIST_BYTES:
+        raise TooManyChecksums(f"The list is longer than {MOST_LIST_BYTES} bytes.")
 
 
 def _told(asked: BucketRequest, receipts: Receipts, answer: TreeAnswer) -> Response:
