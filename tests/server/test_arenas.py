@@ -6,19 +6,27 @@ import ctypes
 import os
 import platform
 import threading
-from functools import partial
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from httpbucket.server.arenas import ARENAS, share_arenas
 from tests.live.upkeep import rss
-from tests.processes import in_child
 
 THREADS = 6
 MIB = 1024**2
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+
+
+def in_new_process(call: Callable[..., int], *arguments: Any) -> int:
+    """A child that is forked would have the arenas of the tests before."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(call, *arguments).result()
 
 
 def arenas_of_threads(told: Path, environ: dict[str, str]) -> int:
@@ -47,13 +55,13 @@ def arenas_of_threads(told: Path, environ: dict[str, str]) -> int:
 
 
 def test_threads_share_two_arenas(tmp_path: Path) -> None:
-    assert in_child(partial(arenas_of_threads, tmp_path / "told", {})) <= ARENAS
+    assert in_new_process(arenas_of_threads, tmp_path / "told", {}) <= ARENAS
 
 
 def test_the_operator_chooses_another_number(tmp_path: Path) -> None:
     # The variable itself is read when a process starts; glibc's own number holds here.
     environ = {"MALLOC_ARENA_MAX": "16"}
-    assert in_child(partial(arenas_of_threads, tmp_path / "told", environ)) > ARENAS
+    assert in_new_process(arenas_of_threads, tmp_path / "told", environ) > ARENAS
 
 
 def growth_by_large_pieces() -> int:
@@ -71,4 +79,4 @@ def growth_by_large_pieces() -> int:
 
 
 def test_large_pieces_are_given_back() -> None:
-    assert in_child(growth_by_large_pieces) < 8 * MIB
+    assert in_new_process(growth_by_large_pieces) < 8 * MIB

@@ -64,7 +64,7 @@ class TestSweeping:
         self, layout: Layout, local: Stores
     ) -> None:
         def begin_and_end() -> None:
-            local_backend(layout.root, unnamed=False).stores.staging.create().discard()
+            local_backend(layout.root).stores.staging.unused_path()  # type: ignore[attr-defined]
 
         in_child(begin_and_end)
         (layout.staging / "probe-0123").write_text("probe")
