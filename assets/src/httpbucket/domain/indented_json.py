@@ -1,4 +1,4 @@
-"""JSON for people as well: as the standard library indents it, in a quarter of its time.
+"""JSON for people as well: as the standard library indents it, in half of its time.
 
 The library's own encoder in C does not indent; every record and every receipt is written so.
 """

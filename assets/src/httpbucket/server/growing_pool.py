@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-#: How long a thread beyond those that stay is kept without work. Making one takes half a
-#: millisecond, and its connection to the index as much again.
+#: How long a thread beyond those that stay is kept without work. A new one has to be started, and
+#: opens a connection to the index of its own.
 LINGER_SECONDS = 5.0
 
 _Task = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...]]
