@@ -59,7 +59,7 @@ def soak(servers: ServerFactory) -> Iterator[CrashTest]:
     [
         # The first phases load what is loaded on first use.
         pytest.param(5, 1.2, 32 * MIB, id="short"),
-        # After a third of the hour; some 30,000 acts of a worker that leave 500 bytes each fail it.
+        # After a third of the hour; who leaves a KiB of each of some 20,000 acts fails it.
         pytest.param(SECONDS, 30.0, 16 * MIB, id="hour", marks=pytest.mark.long),
     ],
 )

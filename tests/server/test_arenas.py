@@ -5,33 +5,39 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from httpbucket.server.arenas import ARENAS, share_arenas
 from tests.live.upkeep import rss
 
+ROOT = Path(__file__).parents[2]
 THREADS = 6
 MIB = 1024**2
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
 
 
-def in_new_process(call: Callable[..., int], *arguments: Any) -> int:
-    """A child that is forked would have the arenas of the tests before."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(call, *arguments).result()
+def in_new_process(call: Callable[[], int], **environ: str) -> int:
+    """What it returns where no thread was before, as many were in the tests' own process."""
+    told = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import *; print({call.__name__}())"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'assets/src'}:{ROOT}", **environ},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(told.stdout)
 
 
-def arenas_of_threads(told: Path, environ: dict[str, str]) -> int:
+def arenas_of_threads() -> int:
     """The arenas of a process whose threads all allocate at the same time."""
-    os.environ.update(environ)
     share_arenas()
     together = threading.Barrier(THREADS)
     libc = ctypes.CDLL(None)
@@ -48,20 +54,19 @@ def arenas_of_threads(told: Path, environ: dict[str, str]) -> int:
     for thread in threads:
         thread.join()
     libc.fopen.restype = ctypes.c_void_p
-    stream = ctypes.c_void_p(libc.fopen(bytes(told), b"w"))
-    libc.malloc_info(0, stream)
-    libc.fclose(stream)
-    return told.read_text().count("<heap nr=")
+    with tempfile.NamedTemporaryFile("r") as told:
+        stream = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+        libc.malloc_info(0, stream)
+        libc.fclose(stream)
+        return told.read().count("<heap nr=")
 
 
-def test_threads_share_two_arenas(tmp_path: Path) -> None:
-    assert in_new_process(arenas_of_threads, tmp_path / "told", {}) <= ARENAS
+def test_threads_share_two_arenas() -> None:
+    assert in_new_process(arenas_of_threads) <= ARENAS
 
 
-def test_the_operator_chooses_another_number(tmp_path: Path) -> None:
-    # The variable itself is read when a process starts; glibc's own number holds here.
-    environ = {"MALLOC_ARENA_MAX": "16"}
-    assert in_new_process(arenas_of_threads, tmp_path / "told", environ) > ARENAS
+def test_the_operator_chooses_another_number() -> None:
+    assert in_new_process(arenas_of_threads, MALLOC_ARENA_MAX="4") > ARENAS
 
 
 def growth_by_large_pieces() -> int:
