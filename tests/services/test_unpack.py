@@ -265,7 +265,7 @@ class TestClientsThatLeave:
 
     def test_it_is_noticed_between_members(self, bench: Bench) -> None:
         asked = iter([False, False, True])
-        many = tar(*(tar_member(f"{number}", b"%d" % number) for number in range(50)))
+        many = tar(*(tar_member(f"{number}", b"%d" % number) for number in range(10)))
         with pytest.raises(ClientGone):
             bench.upload(many, "a.tar", is_gone=lambda: next(asked))
         assert bench.kept() == set()

@@ -31,9 +31,6 @@ from httpbucket.storage.base import BlobBatch, BlobStore, TreeStore
 
 _MANIFEST_PIECE = 256 * 1024
 
-# Looking whether the client still waits takes a system call.
-_MEMBERS_BETWEEN_LOOKS = 16
-
 
 @dataclass
 class BuiltTree:
@@ -79,7 +76,7 @@ class TreeBuilder:
     ) -> BuiltTree:
         """Read every member. Raises `CannotUnpack`, what ``check`` raises, and what ports raise.
 
-        ``check`` is called every few members, and within large ones, and may end the work.
+        ``check`` is called before each member and may end the work.
         """
         findings = Findings()
         try:
@@ -99,10 +96,8 @@ class TreeBuilder:
         self, reader: BinaryIO, kind: ArchiveKind, budget: Budget, findings: Findings
     ) -> TreePlan[bytes]:
         plan: TreePlan[bytes] = TreePlan(findings)
-        members = read_archive(reader, kind, budget=budget, findings=findings)
-        for number, (member, content) in enumerate(members):
-            if number % _MEMBERS_BETWEEN_LOOKS == 0:
-                self._check()
+        for member, content in read_archive(reader, kind, budget=budget, findings=findings):
+            self._check()
             if member.kind is MemberKind.FILE:
                 self._taken.append(self._take(content))
                 plan.add_file(member, self._taken[-1])
