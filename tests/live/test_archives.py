@@ -12,6 +12,7 @@ import tarfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,33 @@ def test_an_archive_file_larger_than_the_free_space_is_refused_and_cleaned_up(
     assert list(seen.glob("private/staging/*/*")) == []
     receipt = server.upload(tgz_of({"fits": b"1"}), "fits.tgz")
     assert (seen / receipt["path"]["archive"] / "fits").read_bytes() == b"1"
+
+
+def test_of_ten_bombs_at_once_two_take_room_and_nobody_else_waits(servers: ServerFactory) -> None:
+    server = servers.start(
+        WEB_CONCURRENCY="1", UNPACK_MAX_BYTES="32mb", UNPACK_CONCURRENCY="2", FSYNC="off"
+    )
+    bomb = COMPRESSORS["gzip"](bytes(32 * MIB)) * 4
+    sizes, served = [], 0
+    with ThreadPoolExecutor(10) as clients:
+        sent = [clients.submit(server.upload, bomb, f"bomb-{one}.gz") for one in range(10)]
+        while not all(one.done() for one in sent):
+            sizes.append(staged_bytes(server))
+            server.upload(b"plain %d" % served)
+            served += not all(one.done() for one in sent)
+    assert [problems(one.result()) for one in sent] == [["unpack-limit"]] * 10
+    assert served > 0
+    assert 0 < max(sizes) < 2 * 33 * MIB + 10 * (len(bomb) + MIB)
+    server.wait_for_empty_staging()
+
+
+def staged_bytes(server: LiveServer) -> int:
+    """The room that files take which have no name yet."""
+    (worker,) = server.workers()
+    total = 0
+    for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+        # It may be closed by now.
+        with suppress(FileNotFoundError):
+            if "/private/staging/#" in str(descriptor.readlink()):
+                total += descriptor.stat().st_blocks * 512
+    return total

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,6 @@ from tests.builders import (
     zip_file,
     zstd_with_window,
 )
-from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer
 from tests.live.test_uploads import forget_peak, peak_memory
 from tests.live.trees import Tree, problems, tree_of
@@ -225,36 +222,6 @@ def test_ten_gibibytes_of_zeros_end_early(
     assert problems(receipt) == [TOO_MUCH]
     assert "UNPACK_MAX_BYTES" in receipt["upload"]["findings"][0]["sentence"]
     assert receipt["path"]["decompressed"] is None
-
-
-def test_of_ten_bombs_at_once_two_take_room_and_nobody_else_waits(servers: ServerFactory) -> None:
-    server = servers.start(
-        WEB_CONCURRENCY="1", UNPACK_MAX_BYTES="32mb", UNPACK_CONCURRENCY="2", FSYNC="off"
-    )
-    bomb = COMPRESSORS["gzip"](bytes(32 * MIB)) * 4
-    sizes, served = [], 0
-    with ThreadPoolExecutor(10) as clients:
-        sent = [clients.submit(server.upload, bomb, f"bomb-{one}.gz") for one in range(10)]
-        while not all(one.done() for one in sent):
-            sizes.append(staged_bytes(server))
-            server.upload(b"plain %d" % served)
-            served += not all(one.done() for one in sent)
-    assert [problems(one.result()) for one in sent] == [[TOO_MUCH]] * 10
-    assert served > 0
-    assert 0 < max(sizes) < 2 * 33 * MIB + 10 * (len(bomb) + MIB)
-    server.wait_for_empty_staging()
-
-
-def staged_bytes(server: LiveServer) -> int:
-    """The room that files take which have no name yet."""
-    (worker,) = server.workers()
-    total = 0
-    for descriptor in Path(f"/proc/{worker}/fd").iterdir():
-        # It may be closed by now.
-        with suppress(FileNotFoundError):
-            if "/private/staging/#" in str(descriptor.readlink()):
-                total += descriptor.stat().st_blocks * 512
-    return total
 
 
 def test_a_million_empty_members_end_early(careful_server: LiveServer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
+from httpbucket.server.growing_pool import GrowingPool
 from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead
 from httpbucket.server.quick_worker import QuickWorker
@@ -34,7 +35,7 @@ class Worker(QuickWorker):
         super().__init__(1, 1, [], None, 30, Config(), None)
         self.plain_head = PlainHead(lambda digest: ANSWER, self.cfg)
         self.poller = selectors.DefaultSelector()
-        self.tpool = ThreadPoolExecutor(1)
+        self.tpool = GrowingPool(stay=1, most=1)
         self.method_queue.init()
         self.in_threads: list[TConn] = []
 

@@ -47,7 +47,7 @@ def goes_on(
 Ends = tuple[socket.socket, socket.socket]
 
 
-@pytest.mark.parametrize("start", [b"PUT /upload/a HTTP/1.1", b"GET", b"P", b"HEAR"])
+@pytest.mark.parametrize("start", [b"PUT /upload/a HTTP/1.1", b"POST", b"P", b"HEAR"])
 def test_a_thread_goes_on_with_a_client_that_does(ends: Ends, start: bytes) -> None:
     ours, theirs = ends
     theirs.sendall(start)
@@ -55,7 +55,7 @@ def test_a_thread_goes_on_with_a_client_that_does(ends: Ends, start: bytes) -> N
     assert ours.recv(100) == start
 
 
-@pytest.mark.parametrize("start", [b"HEAD /checksum/ab HTTP/1.1", b"HE"])
+@pytest.mark.parametrize("start", [b"HEAD /checksum/ab HTTP/1.1", b"HE", b"GET /blob/ab HTTP/1.1"])
 def test_questions_are_left_to_the_poller(ends: Ends, start: bytes) -> None:
     ours, theirs = ends
     theirs.sendall(start)

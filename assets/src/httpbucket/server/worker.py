@@ -44,7 +44,7 @@ _PIECE = 64 * 1024
 
 #: How long a thread waits for the next request of a client that it has just answered.
 NEXT_SECONDS = 0.002
-_QUESTION = b"HEAD"
+_QUESTIONS = (b"HEAD", b"GET ")
 
 #: How often the parent is told that this worker lives; it waits for a minute.
 NOTIFY_SECONDS = 0.5
@@ -112,8 +112,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def _sends_on(self, conn: TConn) -> bool:
         """Whether the next request is there within `NEXT_SECONDS`, and is best answered here.
 
-        Two hand-overs, to the poller and back, cost more than reading a request. A question by HEAD
-        is for the poller, who may answer it by itself. Threads beyond those that stay do not wait.
+        Two hand-overs, to the poller and back, cost more than reading a request. HEAD and GET are
+        for the poller, who may answer them by itself. Threads beyond those that stay do not wait.
         """
         connection, pool = conn.sock, self.tpool
         if not self.alive or isinstance(connection, ssl.SSLSocket) or pool.count > self.cfg.threads:
@@ -122,10 +122,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             return False  # It was read already, which the poller's thread knows to look for.
         try:
             connection.settimeout(NEXT_SECONDS)
-            start = connection.recv(len(_QUESTION), socket.MSG_PEEK)
+            start = connection.recv(len(_QUESTIONS[0]), socket.MSG_PEEK)
         except OSError:
             return False
-        return bool(start) and not _QUESTION.startswith(start)
+        return bool(start) and not any(question.startswith(start) for question in _QUESTIONS)
 
     def _handle_one(self, conn: TConn) -> Any:
         self._heads[conn] = time.monotonic() + self.head_seconds
