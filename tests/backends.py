@@ -21,10 +21,10 @@ from httpbucket.storage.memory import (
     MemoryStaging,
     MemoryTurns,
 )
-from httpbucket.storage.memory_partials import MemoryPartialUploads
-from httpbucket.storage.memory_repair import MemoryRepair
-from httpbucket.storage.memory_shelves import MemoryShelves
-from httpbucket.storage.memory_survey import MemoryNotes, MemorySurvey
+from httpbucket.storage.memory.partials import MemoryPartialUploads
+from httpbucket.storage.memory.repair import MemoryRepair
+from httpbucket.storage.memory.shelves import MemoryShelves
+from httpbucket.storage.memory.survey import MemoryNotes, MemorySurvey
 from httpbucket.storage.trees import BlobTreeStore
 from httpbucket.wiring import Stores, open_local
 

@@ -139,9 +139,13 @@ def test_backends_do_not_know_each_other(path: Path) -> None:
     assert {name for name in siblings if not name.startswith(known)} == set()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "storage" / "local").glob("*.py")), ids=name_of)
-def test_the_local_backend_knows_the_ports_and_itself(path: Path) -> None:
-    known = ("httpbucket.storage.base", "httpbucket.storage.local")
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for part in ("local", "memory") for path in (ROOT / "storage" / part).glob("*.py")),
+    ids=name_of,
+)
+def test_a_backend_knows_the_ports_and_itself(path: Path) -> None:
+    known = ("httpbucket.storage.base", f"httpbucket.storage.{path.parent.name}")
     siblings = {name for name in imports(path) if name.startswith("httpbucket.storage.")}
     assert [name for name in siblings if not name.startswith(known)] == []
 

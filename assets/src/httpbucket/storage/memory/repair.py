@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
 from httpbucket.storage.base import Relinked
-from httpbucket.storage.memory import MemoryBlobStore
+from httpbucket.storage.memory.blobs import MemoryBlobStore
 
 
 class MemoryRepair:

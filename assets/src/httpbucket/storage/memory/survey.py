@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from httpbucket.domain.digest import Digest
 from httpbucket.storage.base import Standing
-from httpbucket.storage.memory import MemoryBlobStore
+from httpbucket.storage.memory.blobs import MemoryBlobStore
 
 
 class MemorySurvey:
