@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def main() -> None:
     # As at Ctrl-C: what was started is stopped, what was written is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = scale.LONG if options.long else scale.QUICK
+    if options.minutes:
+        chosen = replace(chosen, limit_seconds=60 * options.minutes)
     part = "" if options.only == [""] else "-part"
     kept = BUILD / f"{chosen.name}{part}.json"
     works = [work for work in all_works(chosen) if work.key.startswith(tuple(options.only))]
@@ -55,6 +58,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="everything at its full size")
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="KEY", help="works whose key begins so"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="begin no round that would probably end later"
     )
     parser.add_argument("--alone", action="store_true", help="without the other servers")
     parser.add_argument("--directory", type=Path, help="where to work; on the disk that counts")

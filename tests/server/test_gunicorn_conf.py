@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 from collections.abc import Iterator
 from types import FrameType, SimpleNamespace
@@ -39,6 +40,27 @@ def test_every_signal_that_ends_a_worker_lets_its_requests_end() -> None:
     for number in ENDING:
         signal.raise_signal(number)
     assert worker.asked == len(ENDING)
+
+
+@pytest.mark.parametrize(
+    ("came", "lives_on"),
+    [
+        ([], True),
+        ([signal.SIGCHLD, signal.SIGHUP], True),
+        ([signal.SIGCHLD, signal.SIGTERM], False),
+        ([signal.SIGQUIT, signal.SIGHUP], False),
+    ],
+)
+def test_a_worker_that_was_told_to_end_while_it_began_ends(
+    came: list[signal.Signals], lives_on: bool
+) -> None:
+    parent = SimpleNamespace(SIG_QUEUE=queue.SimpleQueue())
+    worker = SimpleNamespace(alive=True)
+    gunicorn_conf.post_fork(parent, worker)
+    for number in came:
+        parent.SIG_QUEUE.put(number)
+    gunicorn_conf._end_if_told_before(worker)
+    assert worker.alive == lives_on
 
 
 def test_an_untested_gunicorn_is_told_once_a_worker(
