@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import heapq
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import ShelfEntry, ShelfPage, Sighting
 from httpbucket.storage.local.disk import told_as_refusals
 from httpbucket.storage.local.layout import MANIFEST_NAME, RECORD_NAME, Layout
+from httpbucket.storage.local.names_in_order import NamesInOrder
 from httpbucket.storage.local.sightings import sight
 
 _NO_SUCH_NAME = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
@@ -31,6 +31,7 @@ class LocalShelves:
 
     def __init__(self, layout: Layout) -> None:
         self._root = layout.root
+        self._names = NamesInOrder()
 
     def resolve(self, path: PublicPath) -> PublicPath:
         resolved = path
@@ -67,9 +68,7 @@ class LocalShelves:
 
     def page(self, path: PublicPath, *, after: str = "", limit: int) -> ShelfPage:
         with self._directory(path, path.parts) as directory:
-            with os.scandir(directory) as found:
-                behind = (entry.name for entry in found if entry.name > after)
-                names = heapq.nsmallest(limit + 1, behind)
+            names = self._names.behind(after, directory, limit=limit + 1)
             shown = _without_our_own(path, names[:limit])
             entries = (_entry(name, directory) for name in shown)
             next_after = names[limit - 1] if len(names) > limit else None
