@@ -6,16 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test test-live test-trouble test-rest test-long benchmark benchmark-long lint lock clean
+PARTS := test-live test-trouble test-browser test-rest
+
+.PHONY: run test $(PARTS) test-long benchmark benchmark-long lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
 	@exec $(BIN)/http-bucket serve
 
-# Three at a time keep two cores busy, because servers and clients often wait for each other; each
+# Four at a time keep two cores busy, because servers and clients often wait for each other; each
 # tells what it found when it is through.
 test: lint
-	@$(MAKE) --no-print-directory -j3 --output-sync=target test-live test-trouble test-rest
+	@$(MAKE) --no-print-directory -j4 --output-sync=target $(PARTS)
 
 # What kills servers, fills disks and damages files.
 TROUBLE := $(wildcard $(addprefix tests/live/test_, crash*.py damaged*.py delet*.py fail*.py \
@@ -28,8 +30,11 @@ test-live: $(VENV)/installed-for-tests
 test-trouble: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider $(TROUBLE)
 
+test-browser: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider tests/browser
+
 test-rest: $(VENV)/installed-for-tests
-	$(BIN)/python -X dev -m pytest -q -m "not long" --ignore=tests/live
+	$(BIN)/python -X dev -m pytest -q -m "not long" --ignore=tests/live --ignore=tests/browser
 
 test-long: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest
