@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-PARTS := test-live test-trouble test-browser test-rest
+PARTS := test-live test-trouble test-browser test-web test-rest
 
 .PHONY: run test $(PARTS) test-long benchmark benchmark-long lint lock clean
 
@@ -14,10 +14,10 @@ run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
 	@exec $(BIN)/http-bucket serve
 
-# Four at a time keep two cores busy, because servers and clients often wait for each other; each
+# Five at a time keep two cores busy, because much of it waits for the disk and for each other; each
 # tells what it found when it is through.
 test: lint
-	@$(MAKE) --no-print-directory -j4 --output-sync=target $(PARTS)
+	@$(MAKE) --no-print-directory -j5 --output-sync=target $(PARTS)
 
 # What kills servers, fills disks and damages files.
 TROUBLE := $(wildcard $(addprefix tests/live/test_, crash*.py damaged*.py delet*.py fail*.py \
@@ -33,8 +33,12 @@ test-trouble: $(VENV)/installed-for-tests
 test-browser: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider tests/browser
 
+test-web: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider tests/web tests/server
+
 test-rest: $(VENV)/installed-for-tests
-	$(BIN)/python -X dev -m pytest -q -m "not long" --ignore=tests/live --ignore=tests/browser
+	$(BIN)/python -X dev -m pytest -q -m "not long" \
+		$(addprefix --ignore=tests/,live browser web server)
 
 test-long: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest
