@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 PARTS := test-live test-trouble test-browser test-web test-rest
 
-.PHONY: run test $(PARTS) test-long benchmark benchmark-long lint lock clean
+.PHONY: run test test-live test-trouble test-browser test-web test-rest test-long benchmark benchmark-long lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
