@@ -77,7 +77,7 @@ def _blueprints(
     sender = ContentSender(cors=settings.content_cors)
     yield server.blueprint(search=services.searching, stats=services.stats, present=present)
     yield search.blueprint(search=services.searching, present=present)
-    receipts = Receipts(present, services.undo, addresses)
+    receipts = Receipts(present, services.undo)
     yield ways_in.blueprint(ingest=services.ingest, receipts=receipts, addresses=addresses)
     yield trees.blueprint(services=services, receipts=receipts)
     yield tus.blueprint(resume=services.resume, receipts=receipts)

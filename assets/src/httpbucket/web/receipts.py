@@ -12,7 +12,6 @@ from flask import Response, jsonify, url_for
 
 from httpbucket.domain.upload import Receipt, Record
 from httpbucket.services.undo import Undo
-from httpbucket.web.addresses import Addresses
 from httpbucket.web.answer_form import AnswerForm
 from httpbucket.web.presenters import Presenter
 from httpbucket.web.request import BucketRequest
@@ -27,7 +26,6 @@ class Receipts:
 
     present: Presenter
     undo: Undo
-    addresses: Addresses
 
     def answer(self, asked: BucketRequest, *receipts: Receipt) -> Response:
         """200 and the receipt; of several files that of the first, and all of them in ``uploads``.
@@ -42,16 +40,16 @@ class Receipts:
         elif asked.prefers_html and "format" not in asked.args:
             answer = Response(status=303, headers={"Location": _page_for(receipts)})
         else:
-            shown = [self.shown(asked, one) for one in receipts]
+            shown = [self.shown(asked.base, one) for one in receipts]
             answer = jsonify(shown[0] | ({"uploads": shown} if len(shown) > 1 else {}))
         answer.vary.add("Accept")
         return answer
 
-    def shown(self, asked: BucketRequest, receipt: Receipt) -> dict[str, Any]:
-        """The receipt as JSON."""
-        shown = with_page(asked, self.present.receipt(receipt))
+    def shown(self, base: str, receipt: Receipt) -> dict[str, Any]:
+        """The receipt as JSON, for who reaches us at ``base``."""
+        shown = with_page(base, self.present.receipt(receipt))
         token = self.undo.token(receipt)
-        return shown | ({"undo": self.addresses.absolute(f"undo/{token}")} if token else {})
+        return shown | ({"undo": f"{base}/undo/{token}"} if token else {})
 
     def _address(self, asked: BucketRequest, record: Record) -> str:
         """Where the upload's file, or its tree, can be had."""
@@ -64,7 +62,7 @@ class Receipts:
             "BUCKET_SHA256": record.uploaded.blob.sha256.hex if record.uploaded else "",
             "BUCKET_URL": self._address(asked, record),
             "BUCKET_UPLOAD": str(record.id),
-            "BUCKET_PAGE": page_of(asked, str(record.id)),
+            "BUCKET_PAGE": page_of(asked.base, str(record.id)),
         }
         return "".join(f"{name}={plain(value)}\n" for name, value in values.items())
 
@@ -84,14 +82,14 @@ def plain(text: str) -> str:
     return _NOT_PLAIN.sub(lambda match: _encoded(match[0]), text)
 
 
-def page_of(asked: BucketRequest, upload: str) -> str:
-    """The address of an upload's page."""
-    return asked.address_of(f"uploads/{upload}")
+def page_of(base: str, upload: str) -> str:
+    """The address of an upload's page, below that of the server."""
+    return f"{base}/uploads/{upload}"
 
 
-def with_page(asked: BucketRequest, shown: dict[str, Any]) -> dict[str, Any]:
+def with_page(base: str, shown: dict[str, Any]) -> dict[str, Any]:
     """The JSON of an upload, with the address of its page."""
-    page = page_of(asked, shown["upload"]["id"])
+    page = page_of(base, shown["upload"]["id"])
     return shown | {"upload": shown["upload"] | {"page": page}}
 
 

@@ -75,7 +75,7 @@ def is_searching() -> bool:
 
 def _found_json(record: Record, present: Presenter) -> dict[str, Any]:
     """An upload as the reference documents it."""
-    shown = with_page(current_request(), present.upload(record))
+    shown = with_page(current_request().base, present.upload(record))
     return {
         **shown["upload"],
         "received": record.received.isoformat(),

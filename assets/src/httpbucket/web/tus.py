@@ -124,7 +124,7 @@ def _answer(asked: BucketRequest, progress: Progress, receipts: Receipts) -> Res
     """204; who asks for JSON and sent the last piece gets the receipt."""
     answer = Response(status=204)
     if progress.receipt and "application/json" in asked.accept_mimetypes.values():
-        answer = jsonify(receipts.shown(asked, progress.receipt))
+        answer = jsonify(receipts.shown(asked.base, progress.receipt))
     answer.headers["Upload-Offset"] = str(progress.offset)
     answer.headers["Cache-Control"] = "no-store"
     if progress.partial.upload:

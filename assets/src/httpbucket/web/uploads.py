@@ -24,7 +24,7 @@ def blueprint(*, browse: Browse, present: Presenter, addresses: Addresses) -> Bl
     def show(upload: str) -> Response:
         record = browse.upload(UploadId.parse(upload))
         asked = current_request()
-        shown = with_page(asked, present.upload(record))
+        shown = with_page(asked.base, present.upload(record))
         if asked.prefers_html and "json" not in asked.args:
             directory = f"{asked.script_root}/{quote(record.place)}/"
             page = render_template(
