@@ -53,6 +53,7 @@ GOOD = [
     ("FAST_BODIES", "off", "fast_bodies", False),
     ("FAST_HEAD", "off", "fast_head", False),
     ("FAST_GET", "off", "fast_get", False),
+    ("FAST_UPLOAD", "off", "fast_upload", False),
     ("BODY_IDLE_SECONDS", "5", "body_idle_seconds", 5),
     ("UNPACK_MAX_BYTES", "1gb", "unpack_max_bytes", 1024**3),
     ("UNPACK_MAX_MEMBERS", "7", "unpack_max_members", 7),

@@ -16,11 +16,13 @@ from gunicorn.workers.gthread import TConn
 from httpbucket.server.growing_pool import GrowingPool
 from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead
+from httpbucket.server.plain_upload import PlainUploads
 from httpbucket.server.quick_worker import QuickWorker
 from httpbucket.server.remembered import Answer, Remembered
 from httpbucket.services.see_again import SeeAgain, Seen
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.web.quick_head import HeadAnswer
+from httpbucket.web.quick_upload import PlainUpload, UploadAnswer
 from httpbucket.web.sent import TELL_SENT, SendAgain, Sent
 from tests.services.test_see_again import Sighting
 
@@ -34,10 +36,18 @@ class Worker(QuickWorker):
     def __init__(self) -> None:
         super().__init__(1, 1, [], None, 30, Config(), None)
         self.plain_head = PlainHead(lambda digest: ANSWER, self.cfg)
+        self.plain_uploads = PlainUploads(self.keep, self.cfg)
+        self.kept: list[PlainUpload] = []
+        self.is_gone: list[bool] = []
         self.poller = selectors.DefaultSelector()
         self.tpool = GrowingPool(stay=1, most=1)
         self.method_queue.init()
         self.in_threads: list[TConn] = []
+
+    def keep(self, upload: PlainUpload) -> UploadAnswer:
+        self.kept.append(upload)
+        self.is_gone.append(upload.is_gone())
+        return UploadAnswer(ANSWER, b"")
 
     def enqueue_req(self, conn: TConn) -> None:
         self.in_threads.append(conn)
@@ -75,6 +85,11 @@ def conn(worker: Worker, sockets: tuple[socket.socket, socket.socket]) -> TConn:
     conn = TConn(worker.cfg, sockets[0], ("127.0.0.1", 1), ("127.0.0.1", 2))
     worker._await_first_bytes(conn)
     return conn
+
+
+def keep_upload(worker: Worker, conn: TConn) -> bool | None:
+    assert worker.plain_uploads is not None
+    return worker._keep_upload(conn, worker.plain_uploads)
 
 
 def dispatch(worker: Worker) -> None:
@@ -243,3 +258,52 @@ def test_it_learns_what_is_said_in_a_thread(
     worker.finish_request(conn, done)
     assert (worker._asked, worker._learned) == ({}, {})
     assert worker.remembered.answer_to(DOWNLOAD)
+
+
+UPLOAD = b"PUT /upload/a.xml HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\ncontent"
+
+
+def test_plain_uploads_are_kept_by_the_thread_that_reads_them(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    theirs.sendall(UPLOAD)
+    dispatch(worker)
+    assert worker.in_threads == [conn]
+    for number in range(2):
+        assert worker._handle_one(conn) is True
+        assert theirs.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert [one.content for one in worker.kept] == [b"content"] * (number + 1)
+        assert worker.nr == number + 1
+        theirs.sendall(UPLOAD)
+    assert worker.is_gone == [False, False]
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [UPLOAD[:-1], UPLOAD * 2, UPLOAD.replace(b"PUT", b"PATCH"), b""]
+)
+def test_all_other_bytes_are_left_to_gunicorn(
+    worker: Worker, conn: TConn, theirs: socket.socket, request_bytes: bytes
+) -> None:
+    theirs.sendall(request_bytes)
+    assert keep_upload(worker, conn) is None
+    assert conn.parser.unreader.take_buffered() == request_bytes
+    assert (worker.kept, worker.nr) == ([], 0)
+
+
+def test_an_upload_whose_client_has_closed_is_kept_and_the_connection_is_not(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    theirs.sendall(UPLOAD)
+    theirs.close()
+    assert keep_upload(worker, conn) is False
+    assert [one.content for one in worker.kept] == [b"content"]
+    assert worker.is_gone == [True]
+
+
+def test_the_last_upload_of_a_worker_is_left_to_gunicorn(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.max_requests = 1
+    theirs.sendall(UPLOAD)
+    assert keep_upload(worker, conn) is None
+    assert worker.kept == []

@@ -65,6 +65,8 @@ class Settings:
     fast_head: bool
     # Whether answers with small files are given again without a thread of their own.
     fast_get: bool
+    # Whether small files that come whole are kept without the application around it.
+    fast_upload: bool
     # How long a client may send nothing in the middle of a body.
     body_idle_seconds: int
     # How long what a client was told to be here stays here.
@@ -131,6 +133,7 @@ class Settings:
             "fsync": reader.read("FSYNC", "on", _switch),
             "fast_head": reader.read("FAST_HEAD", "on", _switch),
             "fast_get": reader.read("FAST_GET", "on", _switch),
+            "fast_upload": reader.read("FAST_UPLOAD", "on", _switch),
             "body_idle_seconds": reader.read("BODY_IDLE_SECONDS", "60", _count),
             "lease_seconds": reader.read("LEASE_SECONDS", "86400", _count),
             "partial_seconds": reader.read("PARTIAL_SECONDS", "86400", _count),

@@ -7,7 +7,6 @@ refusal that leaves much of a body unread costs the client its connection, or th
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +18,7 @@ from gunicorn.http.wsgi import Response
 
 from httpbucket.domain.errors import IncompleteBody, MalformedBody, SlowBody
 from httpbucket.server.gunicorn_input import PacedInput, can_be_paced
-from httpbucket.server.incoming import Incoming, Patience
+from httpbucket.server.incoming import Incoming, Patience, is_closed
 from httpbucket.server.places import Places
 from httpbucket.web.request import CLIENT_GONE, HANG_UP
 
@@ -146,7 +145,7 @@ class HonestBodies:
         body, patient = self._body(environ, connection)
         environ["wsgi.input"] = body
         if connection is not None:
-            environ[CLIENT_GONE] = lambda: body.is_finished and _is_closed(connection)
+            environ[CLIENT_GONE] = lambda: body.is_finished and is_closed(connection)
             environ[HANG_UP] = lambda: _hang_up(connection)
         answer = self._app(environ, start_response)
         if body.has_failed:
@@ -198,16 +197,6 @@ def _say_that_it_closes(start_response: StartResponse) -> None:
     response = getattr(start_response, "__self__", None)
     if isinstance(response, Response):
         response.force_close()
-
-
-def _is_closed(connection: socket.socket) -> bool:
-    """Whether the other side has closed, seen without taking what it may have sent."""
-    waiting = select.poll()
-    waiting.register(connection, select.POLLIN)
-    try:
-        return bool(waiting.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return True
 
 
 def _length(environ: WSGIEnvironment) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any
 from httpbucket.config import Settings
 from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead, why_not
+from httpbucket.server.plain_upload import PlainUploads, why_not_headers
 from httpbucket.server.quick_worker import QuickWorker
 from httpbucket.server.remembered import Remembered
 from httpbucket.server.tested_gunicorn import untested_version
@@ -101,6 +102,9 @@ def post_worker_init(worker: Any) -> None:
         _answer_plain_heads(worker)
     if isinstance(worker, QuickWorker) and _settings.fast_get:
         _remember_answers(worker)
+    is_open = _settings.content_origin is None and "upload" in _settings.anonymous
+    if isinstance(worker, QuickWorker) and _settings.fast_upload and is_open:
+        _keep_plain_uploads(worker)
     wsgi.duties.start()
     wsgi.housekeeping.start()
     if worker.age == 1:
@@ -133,6 +137,21 @@ def _remember_answers(worker: QuickWorker) -> None:
     elif wsgi.services.see_again:
         worker.remembered = Remembered(SendAgain(wsgi.services.see_again))
         worker.wsgi = worker.learner = Learner(worker.wsgi)
+
+
+def _keep_plain_uploads(worker: QuickWorker) -> None:
+    from httpbucket.server import wsgi  # noqa: PLC0415
+
+    wanted = wsgi.quick_upload.headers
+    if reason := why_not(worker.cfg) or why_not_headers(wanted):
+        worker.log.info("Every upload goes through the application: %s.", reason)
+    else:
+        worker.plain_uploads = PlainUploads(
+            wsgi.quick_upload.answer,
+            worker.cfg,
+            wanted=wanted,
+            most_body_bytes=_settings.max_content_length,
+        )
 
 
 def _end_alike_on_every_signal(worker: Any) -> None:

@@ -91,3 +91,13 @@ class Incoming:
             self._patience.spend(self._clock() - started)
         if not is_ready:
             raise TimeoutError("the client sends too little")
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has closed, seen without taking what it may have sent."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    try:
+        return bool(waiting.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True

@@ -10,13 +10,18 @@ import selectors
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
+from httpbucket.server.gathering import Gathering
+from httpbucket.server.incoming import is_closed
 from httpbucket.server.learning import Learner, answer_of
 from httpbucket.server.plain_head import MOST_BYTES, PlainHead
+from httpbucket.server.plain_upload import MOST_BYTES as MOST_UPLOAD_BYTES
+from httpbucket.server.plain_upload import PlainUploads
 from httpbucket.server.remembered import Answer, Remembered, key_of
 from httpbucket.server.worker import PatientWorker
 
@@ -31,6 +36,7 @@ class QuickWorker(PatientWorker):
     plain_head: PlainHead | None = None
     remembered: Remembered | None = None
     learner: Learner | None = None
+    plain_uploads: PlainUploads | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -54,6 +60,32 @@ class QuickWorker(PatientWorker):
             return super().handle(conn)
         finally:
             self._asked.pop(conn, None)
+
+    def _handle_one(self, conn: TConn) -> Any:
+        kept = self._keep_upload(conn, self.plain_uploads) if self.plain_uploads else None
+        return super()._handle_one(conn) if kept is None else kept
+
+    def _keep_upload(self, conn: TConn, uploads: PlainUploads) -> bool | None:
+        """Answer a plain upload all of which came; None where nothing was read, as it seems.
+
+        Waits no longer for the rest than for a client's next request.
+        """
+        if not self._may_be_kept(self.pending_conns):
+            return None
+        conn.init()
+        conn.sock.setblocking(False)
+        request = Gathering(conn)
+        head = uploads.head_of(request.start(MOST_UPLOAD_BYTES))
+        body = request.body(head.size, head.length) if head else None
+        answer = None
+        if head and body is not None:
+            with self.places.taken() if self.places else nullcontext():
+                answer = uploads.answer_to(head, body, lambda: is_closed(conn.sock))
+        if answer is None:
+            request.give_back()
+            return None
+        self.nr += 1
+        return _is_sent(conn, answer, within_seconds=self.head_seconds)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head is there; learn the answer, if it may be asked for again."""
@@ -149,6 +181,18 @@ def _send(conn: TConn, answer: bytes) -> int:
         return int(conn.sock.send(answer))
     except OSError:
         return 0
+
+
+def _is_sent(conn: TConn, answer: bytes, *, within_seconds: float) -> bool:
+    """Send an answer from a thread, and say whether the client took it."""
+    sent = _send(conn, answer)
+    if sent < len(answer):
+        conn.sock.settimeout(within_seconds)
+        try:
+            conn.sock.sendall(answer[sent:])
+        except OSError:
+            return False
+    return True
 
 
 def _send_all(conn: TConn, rest: bytes) -> bool:

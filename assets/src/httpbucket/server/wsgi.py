@@ -10,7 +10,10 @@ from httpbucket.server.duties import Duties
 from httpbucket.server.housekeeping import Housekeeping
 from httpbucket.server.places import Places
 from httpbucket.web.app import create_app
+from httpbucket.web.presenters import Presenter
 from httpbucket.web.quick_head import QuickHead
+from httpbucket.web.quick_upload import QuickUpload
+from httpbucket.web.receipts import Receipts
 from httpbucket.wiring import build, open_local
 
 settings = Settings.from_environ(os.environ)
@@ -28,3 +31,9 @@ application = HonestBodies(
     straight=settings.fast_bodies,
 )
 quick_head = QuickHead(app, services.quick_ask, checksum_type=settings.checksum_type)
+quick_upload = QuickUpload(
+    app,
+    services.ingest,
+    Receipts(Presenter(settings), services.undo),
+    public_url=str(settings.public_url or ""),
+)

@@ -1,0 +1,114 @@
+"""Uploads of one small file without Flask, with the answers that Flask gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flask import Flask, Response, jsonify
+
+from httpbucket.domain.indented_json import indented
+from httpbucket.domain.upload import Receipt
+from httpbucket.services.ingest import Ingest, Offer
+from httpbucket.services.terms import Terms
+from httpbucket.web.quick_head import HeadAnswer
+from httpbucket.web.receipts import Receipts
+
+_LENGTH = "Content-Length"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainUpload:
+    """All that a client says with one file.
+
+    ``filename`` is one that stays as it is; ``headers``, by name in lower case, are those that
+    `Terms` should hold.
+    """
+
+    host: str
+    filename: str
+    content: bytes | memoryview
+    headers: Mapping[str, str]
+    is_gone: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAnswer:
+    """What is said first, and the body."""
+
+    head: HeadAnswer
+    body: bytes
+
+
+class QuickUpload:
+    """Keeps files as the view of ``/upload`` does, and answers the same.
+
+    The application makes the head of a receipt's answer once, and all that is to be said of what
+    went wrong. ``public_url`` is where the operator says that the server is reached.
+    """
+
+    def __init__(self, app: Flask, ingest: Ingest, receipts: Receipts, *, public_url: str) -> None:
+        self._app = app
+        self._ingest = ingest
+        self._receipts = receipts
+        self._public_url = public_url
+        status, headers = _head_of(app, lambda: jsonify({}))
+        self._status = status
+        self._before, self._after = _around_length(headers)
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """As `Ingest.headers`."""
+        return self._ingest.headers
+
+    def answer(self, upload: PlainUpload) -> UploadAnswer:
+        """Keep the file, and say so; or say why not."""
+        try:
+            receipt = self._keep(upload)
+        except Exception as error:  # the application has an answer to each
+            return self._refusal(upload, error)
+        base = self._public_url or f"http://{upload.host}"
+        body = f"{indented(self._receipts.shown(base, receipt), 2)}\n".encode()
+        length = (_LENGTH, str(len(body)))
+        return UploadAnswer(HeadAnswer(self._status, (*self._before, length, *self._after)), body)
+
+    def _keep(self, upload: PlainUpload) -> Receipt:
+        act, size = self._ingest.begin(), len(upload.content)
+        try:
+            act.expect(size)
+            act.reserve(size)
+            incoming = act.new_file()
+            incoming.write(upload.content)
+            terms = Terms(headers=upload.headers, is_gone=upload.is_gone)
+            return self._ingest.keep(Offer(incoming, upload.filename), terms)
+        finally:
+            act.close()
+
+    def _refusal(self, upload: PlainUpload, error: Exception) -> UploadAnswer:
+        app = self._app
+        with app.test_request_context(
+            "/upload", method="POST", base_url=f"http://{upload.host}"
+        ) as context:
+            result = app.handle_user_exception(error)
+            response = app.process_response(app.make_response(result))
+            _, status, headers = response.get_wsgi_response(context.request.environ)
+            return UploadAnswer(HeadAnswer(status, tuple(headers)), response.get_data())
+
+
+def _head_of(app: Flask, make: Callable[[], Response]) -> tuple[str, list[tuple[str, str]]]:
+    with app.test_request_context("/upload", method="POST") as context:
+        response = make()
+        response.vary.add("Accept")
+        _, status, headers = app.process_response(response).get_wsgi_response(
+            context.request.environ
+        )
+    return status, headers
+
+
+def _around_length(
+    headers: list[tuple[str, str]],
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """What comes before and after the length of the body."""
+    names = [name for name, _ in headers]
+    place = names.index(_LENGTH)
+    return tuple(headers[:place]), tuple(headers[place + 1 :])
