@@ -20,6 +20,7 @@ from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
+from httpbucket.services.clear_up import ClearUp
 from httpbucket.services.collect import Collect
 from httpbucket.services.delete import Delete
 from httpbucket.services.earlier import EarlierUploads
@@ -250,6 +251,12 @@ def build(
         undo=Undo(stores.secret, seconds=settings.undo_seconds, now=now),
         expire=made.expire,
         collect=made.collect,
+        clear_up=ClearUp(
+            staging=stores.staging,
+            partials=stores.partials,
+            replicas=stores.replicas,
+            blobs=stores.blobs,
+        ),
         reindex=Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=now),
         scrub=made.scrub,
         scrub_by_hand=ScrubPass(made.scrub, stores.notes, name="scrub-by-hand"),

@@ -57,8 +57,7 @@ def _know_everything(store: OpenStore) -> None:
     Uploads get the time that they had in the old store, so from here on records of any day may be
     missing in the index, until the last step says otherwise.
     """
-    store.stores.staging.sweep()
-    store.stores.replicas.finish()
+    store.services.clear_up.run()
     _forget_agreed_day(store)
     _complete(store)
     _forget_agreed_day(store)

@@ -50,15 +50,7 @@ class Duties:
         have no such successor. Either may have died between publishing a record and telling the
         index; but for those that were idle, who are told from others only without ``idle_too``.
         """
-        swept = self._stores.staging.sweep(idle_too=idle_too)
-        self._owes_reading |= swept > 0
-        finished = self._stores.replicas.finish()
-        recovered = self._stores.blobs.recover()
-        if swept or finished or recovered:
-            logger.info(
-                "Removed %d unfinished uploads, finished %d, put back %d blobs.",
-                *(swept, finished, recovered),
-            )
+        self._owes_reading |= self._services.clear_up.run(idle_too=idle_too)
 
     def complete_index(self) -> bool:
         """Do what there is to do for the index; whether nothing is left to do."""

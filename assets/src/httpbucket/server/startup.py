@@ -28,7 +28,7 @@ def prepare(stores: Stores, services: Services) -> None:
     Leaves nothing open that must not cross a fork.
     """
     try:
-        _clear(stores)
+        services.clear_up.run()
     except BucketError as error:
         logger.warning("What earlier processes left is cleared by a later start: %s", error)
     deadline = time.monotonic() + CATCH_UP_SECONDS
@@ -45,20 +45,6 @@ def prepare(stores: Stores, services: Services) -> None:
         logger.warning("The index is brought up to date later: %s", error)
     finally:
         stores.index.close()
-
-
-def _clear(stores: Stores) -> None:
-    swept = stores.staging.sweep()
-    # Another name of a blob that an upload names, and would keep it from being freed.
-    stores.partials.sweep()
-    if swept:
-        logger.info("Removed %d unfinished uploads of earlier processes.", swept)
-    finished = stores.replicas.finish()
-    if finished:
-        logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
-    recovered = stores.blobs.recover()
-    if recovered:
-        logger.info("Put %d files back that an earlier process was about to free.", recovered)
 
 
 def warn(settings: Settings) -> None:

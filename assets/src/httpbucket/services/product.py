@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from httpbucket.services.ask import Ask
 from httpbucket.services.browse import Browse
+from httpbucket.services.clear_up import ClearUp
 from httpbucket.services.collect import Collect
 from httpbucket.services.delete import Delete
 from httpbucket.services.expire import Expire
@@ -53,6 +54,7 @@ class Services:
     expire: Expire
     collect: Collect
     stats: Stats
+    clear_up: ClearUp
     reindex: Reindex
     scrub: Scrub
     scrub_by_hand: ScrubPass
