@@ -182,6 +182,18 @@ def test_every_field_has_one_answer(two: Two, field: str) -> None:
     assert_alike(two, form(field))
 
 
+HOSTS = [
+    *("a", "a.", "-", "127.0.0.1:5000", "[::1]", "[::1]:5000", "A.example", "x:1", "x:080"),
+    *("x:80", "x:443", "x:0", "x:65535", "x:65536", "x:99999", "x:", ":80", "a_b", "a b", "a,b"),
+    *("", ".", ".a", "a..b", "a..", "a" * 63, "a" * 64, f"{'a' * 64}.b", ".".join(["a" * 63] * 6)),
+]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_every_host_has_one_answer(two: Two, host: str) -> None:
+    assert_alike(two, request("/upload/a.xml", f"Host: {host}"))
+
+
 @pytest.mark.parametrize("body", FILES + ARCHIVE_FILES)
 def test_every_content_is_kept_alike(two: Two, body: bytes) -> None:
     fields = [HOST, "Username: bob", "Topic: demo"]

@@ -26,7 +26,11 @@ _LINE = re.compile(rb"(?:PUT /upload/(%b)|POST /upload) HTTP/1\.1\r\n" % _NAME)
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*)")
 _END = b"\r\n\r\n"
 
-_HOST = re.compile(rb"[a-z0-9.-]+(?::(?!80$|443$)[1-9][0-9]{0,4})?")
+# As receipts show it. Flask refuses labels that are empty or of more than 63 bytes, and the last
+# ports of five digits are hard to tell from numbers that are none.
+_LABEL = rb"[a-z0-9-]{1,63}"
+_PORT = rb"(?!80$|443$)[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
+_HOST = re.compile(rb"%b(?:\.%b)*\.?(?::(?:%b))?" % (_LABEL, _LABEL, _PORT))
 _LENGTH = re.compile(rb"[1-9][0-9]{0,5}")
 _FORM = re.compile(rb"multipart/form-data; ?boundary=([A-Za-z0-9_-]{1,70})")
 _FILE = re.compile(
