@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from httpbucket.config import Settings
-from httpbucket.domain.errors import IndexNotReady
+from httpbucket.domain.errors import IndexNotReady, StorageUnavailable
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
@@ -144,6 +144,25 @@ class TestClearingUp:
         record = in_child(publish_and_die)
         duties = Duties(stores, services_of(stores))
         duties.clear_up()
+        assert duties.complete_index() is True
+        assert stores.index.has_upload(record.id) is True
+        stores.index.close()
+
+    def test_it_does_though_clearing_up_behind_it_fails_half_way(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stores = local_backend(tmp_path / "store").stores
+        stores.index.mark_complete(agreed_day="")
+        record = in_child(lambda: keep_upload(stores, b"content"))
+        duties = Duties(stores, services_of(stores))
+
+        def fail() -> int:
+            raise StorageUnavailable("too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stores.replicas, "finish", fail)
+            with pytest.raises(StorageUnavailable):
+                duties.clear_up()
         assert duties.complete_index() is True
         assert stores.index.has_upload(record.id) is True
         stores.index.close()

@@ -54,13 +54,13 @@ def opened(*, make: bool = False, **changes: Any) -> Iterator[OpenStore]:
 
 def finish_deletes(store: OpenStore) -> None:
     """Go on where a call was killed while it deleted, as the start of a server does."""
-    if store.services.clear_up.run(idle_too=False):
+    index = store.stores.index
+    if store.services.clear_up.run(idle_too=False, on_death=index.mark_incomplete):
         # Whoever was killed may have published what the index was not told of.
-        store.stores.index.mark_incomplete()
         with store.stores.only_one("reindex") as mine:
             if mine:
                 store.services.reindex.catch_up()
-    if store.stores.index.is_complete() and (finished := store.services.delete.finish()):
+    if index.is_complete() and (finished := store.services.delete.finish()):
         print(f"Finished deleting {finished:,} uploads.", file=sys.stderr)
 
 

@@ -50,7 +50,10 @@ class Duties:
         have no such successor. Either may have died between publishing a record and telling the
         index; but for those that were idle, who are told from others only without ``idle_too``.
         """
-        self._owes_reading |= self._services.clear_up.run(idle_too=idle_too)
+        self._services.clear_up.run(idle_too=idle_too, on_death=self._owe_reading)
+
+    def _owe_reading(self) -> None:
+        self._owes_reading = True
 
     def complete_index(self) -> bool:
         """Do what there is to do for the index; whether nothing is left to do."""

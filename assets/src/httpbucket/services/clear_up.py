@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from httpbucket.storage.base import BlobStore, PartialUploads, Replicas, Staging
 
@@ -30,14 +31,16 @@ class ClearUp:
         self._replicas = replicas
         self._blobs = blobs
 
-    def run(self, *, idle_too: bool = True) -> bool:
+    def run(self, *, idle_too: bool = True, on_death: Callable[[], None] = lambda: None) -> bool:
         """Clear up; whether a process died that may have published what no index was told of.
 
-        Without ``idle_too`` processes do not count that ended with nothing under way, as a command
-        does that came to its end. Raises what the ports raise.
+        ``on_death`` is told of that at once: where a later step fails, no second call would find
+        out. Without ``idle_too`` processes do not count that ended with nothing under way, as a
+        command does that came to its end. Raises what the ports raise.
         """
         swept = self._staging.sweep(idle_too=idle_too)
         if swept:
+            on_death()
             logger.info("Removed %d unfinished uploads of earlier processes.", swept)
         if idle_too:
             # Another name of a blob that an upload names, and would keep it from being freed.
