@@ -118,6 +118,20 @@ def test_so_is_what_goes_wrong_and_nothing_is_left(
     )
 
 
+def test_so_is_a_mistake_in_the_receipt_of_what_is_kept(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ArithmeticError("a mistake of ours")
+
+    monkeypatch.setattr(Presenter, "receipt", fail)
+    answer, response = upload(site, CONTENT), usual(site, CONTENT)
+    assert (answer.head, answer.body) == (
+        HeadAnswer("500 INTERNAL SERVER ERROR", tuple(response.headers)),
+        response.data,
+    )
+
+
 def test_who_is_gone_is_not_unpacked_for(make_site: MakeSite) -> None:
     site = make_site(MAX_CONTENT_LENGTH="1mb")
     content = builders.tar(

@@ -64,10 +64,12 @@ class QuickUpload:
     def answer(self, upload: PlainUpload) -> UploadAnswer:
         """Keep the file, and say so; or say why not."""
         try:
-            receipt = self._keep(upload)
+            return self._answer(self._keep(upload), upload.host)
         except Exception as error:  # the application has an answer to each
             return self._refusal(upload, error)
-        base = self._public_url or f"http://{upload.host}"
+
+    def _answer(self, receipt: Receipt, host: str) -> UploadAnswer:
+        base = self._public_url or f"http://{host}"
         body = f"{indented(self._receipts.shown(base, receipt), 2)}\n".encode()
         length = (_LENGTH, str(len(body)))
         return UploadAnswer(HeadAnswer(self._status, (*self._before, length, *self._after)), body)
