@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from httpbucket.server.gathering import Gathering
+from httpbucket.server.gathering import REST_SECONDS, Gathering
 
 
 @pytest.fixture
@@ -60,6 +61,24 @@ def test_a_rest_that_does_not_come_is_not_waited_for(conn: TConn, theirs: socket
     assert request.body(5, 4) is None
     request.give_back()
     assert unread(conn) == b"head bo"
+
+
+def test_a_rest_that_comes_bit_by_bit_is_not_waited_for_either(
+    conn: TConn, theirs: socket.socket
+) -> None:
+    moments = itertools.count()
+
+    def clock() -> float:
+        theirs.sendall(b"x")
+        return next(moments) * REST_SECONDS / 3
+
+    theirs.sendall(b"head bo")
+    request = Gathering(conn, clock=clock)
+    request.start(100)
+    assert request.body(5, 1000) is None
+    assert next(moments) == 6
+    request.give_back()
+    assert unread(conn) == b"head bo" + b"x" * 6
 
 
 def test_a_client_that_ended_gives_no_more(conn: TConn, theirs: socket.socket) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+import time
+from collections.abc import Callable
 from typing import Any
 
-#: How long the rest of a request is waited for by who does not wait for clients.
+from httpbucket.server.incoming import Patience
+
+#: How long the rest of a request is waited for in all, by who does not wait for clients.
 REST_SECONDS = 0.002
 
 
@@ -16,10 +20,12 @@ class Gathering:
     What is not answered is given back, and reads as if it had never been taken.
     """
 
-    def __init__(self, conn: Any) -> None:
+    def __init__(self, conn: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._unreader = conn.parser.unreader
         self._descriptor = conn.sock.fileno()
         self._came = b""
+        self._patience = Patience(seconds=REST_SECONDS)
+        self._clock = clock
 
     def start(self, most: int) -> bytes:
         """What is there of it, up to ``most`` bytes; empty where nothing comes."""
@@ -50,9 +56,14 @@ class Gathering:
             return b""
 
     def _awaited(self, size: int) -> bytes:
+        if self._patience.left <= 0:
+            return b""
         waiting = select.poll()
         waiting.register(self._descriptor, select.POLLIN)
-        if not waiting.poll(REST_SECONDS * 1000):
+        started = self._clock()
+        is_ready = waiting.poll(self._patience.left * 1000)
+        self._patience.spend(self._clock() - started)
+        if not is_ready:
             return b""
         try:
             return os.read(self._descriptor, size)
