@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 from gunicorn.config import Config
 from hypothesis import example, given
 from hypothesis import strategies as st
-from werkzeug.formparser import parse_form_data
-from werkzeug.test import EnvironBuilder
+from werkzeug.sansio.multipart import Data, File, MultipartDecoder
 
 from httpbucket.server.plain_upload import (
     MOST_BODY_BYTES,
@@ -17,6 +17,7 @@ from httpbucket.server.plain_upload import (
     UploadHead,
     why_not_headers,
 )
+from httpbucket.web.multipart import events
 from httpbucket.web.quick_head import HeadAnswer
 from httpbucket.web.quick_upload import PlainUpload, UploadAnswer
 from tests.live.wire import multipart
@@ -244,19 +245,19 @@ _pieces = st.lists(
 
 @given(_pieces, _pieces)
 @example(b"", b"")
-def test_a_form_reads_as_werkzeug_reads_it_or_not_at_all(content: bytes, tail: bytes) -> None:
+def test_a_form_reads_as_the_application_reads_it_or_not_at_all(
+    content: bytes, tail: bytes
+) -> None:
     body = _START + b"\r\n" + content + _END + tail
     request = form(body, "multipart/form-data; boundary=x")
     upload, _ = keep(request)
     if upload is None:
         return
-    environ = EnvironBuilder(
-        method="POST", data=body, content_type="multipart/form-data; boundary=x"
-    ).get_environ()
-    _, fields, files = parse_form_data(environ, silent=False)
-    assert (dict(fields), [*files]) == ({}, ["file"])
-    assert (files["file"].filename, files["file"].read()) == (upload.filename, upload.content)
-    files["file"].close()
+    _, file, *pieces = events(MultipartDecoder(b"x"), io.BytesIO(body).read)
+    assert isinstance(file, File)
+    assert (file.name, file.filename) == ("file", upload.filename)
+    assert b"".join(one.data for one in pieces if isinstance(one, Data)) == upload.content
+    assert {type(one) for one in pieces} == {Data}
 
 
 @pytest.mark.parametrize("name", ["unpack", "x-checksum-sha256", "tree", "repr-digest"])
