@@ -57,7 +57,8 @@ _MEANT_OTHERWISE = re.compile(
 class UploadHead:
     """What a request says before its body.
 
-    ``length`` is the body's; ``boundary`` that of a form, whose part has the name.
+    ``size`` and ``length`` are the bytes of the head and of the body; ``boundary`` is that of a
+    form, whose part has the filename, and empty where the body is the file.
     """
 
     size: int

@@ -30,7 +30,7 @@ class QuickWorker(PatientWorker):
     """Answers in the poller's thread what ``plain_head`` answers, when nothing has to wait.
 
     And what is ``remembered``, by the ``learner``. Everything else goes to a thread, with the bytes
-    that came.
+    that came; there ``plain_uploads`` are kept past gunicorn, to which all the rest is left.
     """
 
     plain_head: PlainHead | None = None

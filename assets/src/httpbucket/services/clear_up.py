@@ -11,11 +11,11 @@ logger = logging.getLogger(__name__)
 
 
 class ClearUp:
-    """The first step of every start, of servers, of workers and of commands that remove something.
+    """The first step of every start, of servers, of workers and of commands that change much.
 
-    It looks at nothing that belongs to a living process, and may be cut short and repeated. What
-    needs a complete index comes after it: reading the records that the index may lack, and then
-    `Delete.finish`.
+    It looks at nothing that belongs to a living process, and may be cut short and repeated; workers
+    do so before they go on with deletes. What needs a complete index comes after it: reading the
+    records that the index may lack, and then `Delete.finish`.
     """
 
     def __init__(
