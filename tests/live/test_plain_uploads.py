@@ -169,7 +169,8 @@ def assert_alike(two: Two, *pieces: bytes) -> None:
     quick_records, usual_records = (
         records(server)[count:] for server, count in zip(two, before, strict=True)
     )
-    assert quick_records == usual_records
+    # Two that came within a millisecond lie in either order.
+    assert sorted(quick_records) == sorted(usual_records)
 
 
 @pytest.mark.parametrize("target", TARGETS)
