@@ -100,6 +100,7 @@ FIELDS = [
     "Upgrade: websocket",
     "SCRIPT_NAME: /checksum",
     "Host: again.example",
+    "Host: a..b",
     "Host: b\xe4d host",
     "Bad Name: x",
     "Accept: control\x01",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
+from pathlib import Path
 
 import pytest
 from gunicorn.config import Config
@@ -11,15 +13,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.sansio.multipart import Data, File, MultipartDecoder
 
+from httpbucket.domain.template import InvalidTemplate, ReplicaTemplate, named_headers
 from httpbucket.server.plain_upload import (
     MOST_BODY_BYTES,
     PlainUploads,
     UploadHead,
     why_not_headers,
 )
+from httpbucket.web import raw_uploads
 from httpbucket.web.multipart import events
 from httpbucket.web.quick_head import HeadAnswer
 from httpbucket.web.quick_upload import PlainUpload, UploadAnswer
+from httpbucket.web.request import TREE
+from httpbucket.web.sent_digests import OF_CONTENT, OF_FILE
 from tests.live.wire import multipart
 
 LINE = "PUT /upload/results.xml HTTP/1.1\r\n"
@@ -258,6 +264,31 @@ def test_a_form_reads_as_the_application_reads_it_or_not_at_all(
     assert (file.name, file.filename) == ("file", upload.filename)
     assert b"".join(one.data for one in pieces if isinstance(one, Data)) == upload.content
     assert {type(one) for one in pieces} == {Data}
+
+
+def named_by_the_application() -> set[str]:
+    """The headers that views read of an upload, by the calls that read them."""
+    calls = [
+        node
+        for path in Path(raw_uploads.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"parameter", "parameters"}
+    ]
+    read = {str(one.value) for call in calls for one in call.args if isinstance(one, ast.Constant)}
+    return {*read, TREE, *OF_CONTENT, *OF_FILE}
+
+
+def test_no_header_that_decides_how_a_file_is_treated_is_taken_for_a_templates_only() -> None:
+    names = named_by_the_application()
+    assert {"Unpack", "checksum"} <= names
+    for name in names:
+        try:
+            template = ReplicaTemplate.parse(f"x/${{{name}}}")
+        except InvalidTemplate:
+            continue
+        assert why_not_headers(named_headers([template])) is not None, name
 
 
 @pytest.mark.parametrize("name", ["unpack", "x-checksum-sha256", "tree", "repr-digest"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections.abc import Callable
 from typing import Any
 
-from httpbucket.server.incoming import Patience
+from httpbucket.server.incoming import Incoming, Patience
+from httpbucket.server.places import Places
 
 #: How long the rest of a request is waited for in all, by who does not wait for clients.
 REST_SECONDS = 0.002
@@ -20,12 +19,12 @@ class Gathering:
     What is not answered is given back, and reads as if it had never been taken.
     """
 
-    def __init__(self, conn: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, conn: Any, places: Places, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._unreader = conn.parser.unreader
-        self._descriptor = conn.sock.fileno()
+        self._incoming = Incoming(conn.sock, Patience(seconds=REST_SECONDS), places, clock=clock)
         self._came = b""
-        self._patience = Patience(seconds=REST_SECONDS)
-        self._clock = clock
 
     def start(self, most: int) -> bytes:
         """What is there of it, up to ``most`` bytes; empty where nothing comes."""
@@ -48,24 +47,7 @@ class Gathering:
 
     def _more(self, size: int) -> bytes:
         try:
-            return os.read(self._descriptor, size)
-        except BlockingIOError:
-            return self._awaited(size)
+            return self._incoming.recv(size)
         except OSError:
-            # What is wrong with the connection, gunicorn finds out.
-            return b""
-
-    def _awaited(self, size: int) -> bytes:
-        if self._patience.left <= 0:
-            return b""
-        waiting = select.poll()
-        waiting.register(self._descriptor, select.POLLIN)
-        started = self._clock()
-        is_ready = waiting.poll(self._patience.left * 1000)
-        self._patience.spend(self._clock() - started)
-        if not is_ready:
-            return b""
-        try:
-            return os.read(self._descriptor, size)
-        except OSError:
+            # It does not come now; what is wrong with a connection, gunicorn finds out.
             return b""

@@ -85,10 +85,13 @@ class Incoming:
         self._patience = Patience(seconds=seconds)
 
     def _wait(self) -> None:
-        with self._places.lent():
-            started = self._clock()
-            is_ready = self._poll.poll(max(self._patience.left, 0) * 1000)
-            self._patience.spend(self._clock() - started)
+        is_ready = None
+        # Not after its end either: what comes bit by bit may come just then, again and again.
+        if self._patience.left > 0:
+            with self._places.lent():
+                started = self._clock()
+                is_ready = self._poll.poll(self._patience.left * 1000)
+                self._patience.spend(self._clock() - started)
         if not is_ready:
             raise TimeoutError("the client sends too little")
 

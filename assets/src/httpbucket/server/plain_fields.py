@@ -5,13 +5,19 @@ from __future__ import annotations
 import functools
 import re
 
+#: A host's name; Flask refuses labels that are empty, or of more than 63 bytes.
+HOST_NAME = rb"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*\.?"
+
 # Says nothing of the connection but that it is kept, and nothing of a body.
-_ALWAYS = rb"""
-      Host (?= :[ ]?(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$)
+_ALWAYS = (
+    rb"""
+      Host (?= :[ ]?(?:%b|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$)
     | Connection (?= :[ ]?keep-alive$)
     | Accept | Accept-Charset | Accept-Encoding | Accept-Language | User-Agent | Cache-Control
     | Pragma | Referer
 """
+    % HOST_NAME
+)
 
 # What a proxy says. Whether it counts depends on who sent it.
 _OF_PROXIES = rb"""

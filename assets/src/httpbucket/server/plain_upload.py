@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from httpbucket.server.plain_fields import MOST_FIELDS
+from httpbucket.server.plain_fields import HOST_NAME, MOST_FIELDS
 from httpbucket.server.plain_head import MOST_BYTES as MOST_HEAD_BYTES
 from httpbucket.server.plain_head import write_head
 from httpbucket.web.quick_head import HeadAnswer
@@ -26,19 +26,18 @@ _LINE = re.compile(rb"(?:PUT /upload/(%b)|POST /upload) HTTP/1\.1\r\n" % _NAME)
 _FIELD = re.compile(rb"([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*)")
 _END = b"\r\n\r\n"
 
-# As receipts show it. Flask refuses labels that are empty or of more than 63 bytes, and the last
-# ports of five digits are hard to tell from numbers that are none.
-_LABEL = rb"[a-z0-9-]{1,63}"
+# As receipts show it. The last ports of five digits are hard to tell from numbers that are none.
 _PORT = rb"(?!80$|443$)[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
-_HOST = re.compile(rb"%b(?:\.%b)*\.?(?::(?:%b))?" % (_LABEL, _LABEL, _PORT))
+_HOST = re.compile(rb"%b(?::(?:%b))?" % (HOST_NAME, _PORT))
 _LENGTH = re.compile(rb"[1-9][0-9]{0,5}")
+#: Of a form, how its file begins and ends.
 _FORM = re.compile(rb"multipart/form-data; ?boundary=([A-Za-z0-9_-]{1,70})")
 _FILE = re.compile(
     rb'Content-Disposition: form-data; name="file"; filename="(%b)"\r\n'
     rb"(?:Content-Type: [\x20-\x7e]*\r\n)?\r\n" % _NAME
 )
 
-#: What says nothing of a file that comes by itself; of a form, where the file begins and ends.
+#: What says nothing of a file that comes by itself.
 _OF_FILE = re.compile(rb"(?!multipart/)[a-z0-9.+-]+/[a-z0-9.+-]+(?:; ?charset=[A-Za-z0-9-]+)?")
 _SILENT = {
     *(b"user-agent", b"accept-encoding", b"accept-language", b"accept-charset"),
@@ -99,13 +98,11 @@ class PlainUploads:
         fields = _fields(start[line.end() : end])
         return None if fields is None else self._read(end + len(_END), line[1], fields)
 
-    def answer_to(
-        self, head: UploadHead, body: bytes | memoryview, is_gone: Callable[[], bool]
-    ) -> bytes | None:
+    def answer_to(self, head: UploadHead, body: bytes, is_gone: Callable[[], bool]) -> bytes | None:
         """Keep the file of a whole ``body``; None, and nothing is kept, if it is not plain."""
         filename, content = head.filename, body
         if head.boundary:
-            part = _only_file(bytes(body), head.boundary)
+            part = _only_file(body, head.boundary)
             if part is None:
                 return None
             filename, content = part

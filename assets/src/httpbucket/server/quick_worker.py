@@ -10,7 +10,6 @@ import selectors
 import time
 from collections import deque
 from concurrent.futures import Future
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from gunicorn.workers.gthread import TConn
 from httpbucket.server.gathering import Gathering
 from httpbucket.server.incoming import is_closed
 from httpbucket.server.learning import Learner, answer_of
+from httpbucket.server.places import Places
 from httpbucket.server.plain_head import MOST_BYTES, PlainHead
 from httpbucket.server.plain_upload import MOST_BYTES as MOST_UPLOAD_BYTES
 from httpbucket.server.plain_upload import PlainUploads
@@ -70,16 +70,18 @@ class QuickWorker(PatientWorker):
 
         Waits no longer for the rest than for a client's next request.
         """
+        # It waits with nobody any more, so it counts as one that was pending.
         if not self._may_be_kept(self.pending_conns):
             return None
         conn.init()
         conn.sock.setblocking(False)
-        request = Gathering(conn)
+        places = self.places or Places(1)
+        request = Gathering(conn, places)
         head = uploads.head_of(request.start(MOST_UPLOAD_BYTES))
         body = request.body(head.size, head.length) if head else None
         answer = None
         if head and body is not None:
-            with self.places.taken() if self.places else nullcontext():
+            with places.taken():
                 answer = uploads.answer_to(head, body, lambda: is_closed(conn.sock))
         if answer is None:
             request.give_back()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flask import Flask, Response, jsonify
+from flask import Flask, jsonify
 
-from httpbucket.domain.indented_json import indented
 from httpbucket.domain.upload import Receipt
 from httpbucket.services.ingest import Ingest, Offer
 from httpbucket.services.terms import Terms
@@ -27,7 +26,7 @@ class PlainUpload:
 
     host: str
     filename: str
-    content: bytes | memoryview
+    content: bytes
     headers: Mapping[str, str]
     is_gone: Callable[[], bool]
 
@@ -52,7 +51,7 @@ class QuickUpload:
         self._ingest = ingest
         self._receipts = receipts
         self._public_url = public_url
-        status, headers = _head_of(app, lambda: jsonify({}))
+        status, headers = _head_of_receipt(app)
         self._status = status
         self._before, self._after = _around_length(headers)
 
@@ -70,7 +69,8 @@ class QuickUpload:
 
     def _answer(self, receipt: Receipt, host: str) -> UploadAnswer:
         base = self._public_url or f"http://{host}"
-        body = f"{indented(self._receipts.shown(base, receipt), 2)}\n".encode()
+        # As `jsonify` does it.
+        body = f"{self._app.json.dumps(self._receipts.shown(base, receipt), indent=2)}\n".encode()
         length = (_LENGTH, str(len(body)))
         return UploadAnswer(HeadAnswer(self._status, (*self._before, length, *self._after)), body)
 
@@ -97,14 +97,12 @@ class QuickUpload:
             return UploadAnswer(HeadAnswer(status, tuple(headers)), response.get_data())
 
 
-def _head_of(app: Flask, make: Callable[[], Response]) -> tuple[str, list[tuple[str, str]]]:
+def _head_of_receipt(app: Flask) -> tuple[str, list[tuple[str, str]]]:
     with app.test_request_context("/upload", method="POST") as context:
-        response = make()
+        response = jsonify({})
         response.vary.add("Accept")
-        _, status, headers = app.process_response(response).get_wsgi_response(
-            context.request.environ
-        )
-    return status, headers
+        answer = app.process_response(response).get_wsgi_response(context.request.environ)
+    return answer[1], answer[2]
 
 
 def _around_length(
