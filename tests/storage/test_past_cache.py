@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
+from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
@@ -229,6 +230,41 @@ def test_what_is_discarded_in_the_middle_leaves_no_thread_and_no_descriptor(
     staged.discard()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert [thread for thread in threading.enumerate() if thread.name == "writing"] == []
+
+
+@pytest.mark.parametrize("disk", DISKS)
+def test_spare_memory_is_written_from_where_it_lies_and_given_back(
+    tmp_path: Path, disk: str
+) -> None:
+    memory, written = SpareMemory(pieces=2), []
+    staged = staging_on(tmp_path, DISKS[disk]()).create_local()
+    for number in range(12):
+        piece = memory.take()
+        content = random.Random(number).randbytes(PIECE_BYTES if number % 5 < 4 else 70_001)
+        written.append(content)
+        if piece is None:
+            staged.write(content)
+            continue
+        piece[: len(content)] = content
+        staged.write(piece[: len(content)].toreadonly())
+        del piece
+    assert read(staged) == b"".join(written)
+    spare = [memory.take(), memory.take()]
+    assert [piece is None for piece in spare] == [False, False]
+    staged.discard()
+
+
+def test_memory_that_no_disk_can_take_is_written_through_the_cache(tmp_path: Path) -> None:
+    disk = WatchedDisk()
+    staged = staging_on(tmp_path, disk).create_local()
+    piece = SpareMemory(pieces=1).take()
+    assert piece is not None
+    content = random.Random(1).randbytes(PIECE_BYTES)
+    piece[:] = content
+    staged.write(piece[1 : 1 + 5 * 4096].toreadonly())
+    staged.write(content)
+    assert read(staged) == content[1 : 1 + 5 * 4096] + content
+    staged.discard()
 
 
 @pytest.mark.parametrize(("switch", "begun"), [("on", 1), ("off", 0)])

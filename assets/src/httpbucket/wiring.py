@@ -16,6 +16,7 @@ from httpbucket.config import Settings
 from httpbucket.content.crew import Crew
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.assemble import Assemble
@@ -300,6 +301,7 @@ class _Assembly:
     media_type_of: Callable[[bytes], str]
     index_gap: threading.Event = field(default_factory=threading.Event)
     crew: Crew = field(default_factory=Crew)
+    memory: SpareMemory = field(default_factory=SpareMemory)
 
     @cached_property
     def publish(self) -> Publish:
@@ -380,6 +382,7 @@ class _Assembly:
             digests=settings.digests,
             max_content_length=settings.max_content_length,
             crew=self.crew,
+            memory=self.memory,
         )
 
     @cached_property

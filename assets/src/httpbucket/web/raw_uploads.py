@@ -155,6 +155,6 @@ def _received(asked: BucketRequest, expected: tuple[Digest, ...]) -> IncomingFil
     act.expect(asked.content_length or 0)
     act.compute(digest.algorithm for digest in expected)
     incoming = act.new_file()
-    for piece in asked.pieces():
+    for piece in asked.content(act.spare_memory):
         incoming.write(piece)
     return incoming

@@ -43,6 +43,9 @@ HANG_UP = "httpbucket.hang_up"
 #: So much of a body is read at once.
 PIECE_BYTES = 256 * 1024
 
+#: Bodies from this size on may come in spare memory.
+LARGE_BYTES = 2 * 1024**2
+
 #: How the keys of ``Meta-`` headers begin in a WSGI environment.
 _META_KEY = f"HTTP_{META_PREFIX.upper().replace('-', '_')}"
 
@@ -89,6 +92,14 @@ class BucketRequest(Request):
         while piece := stream.read(size):
             yield piece
         stream.verify()
+
+    def content(self, spare: Callable[[], memoryview | None]) -> Iterator[bytes | memoryview]:
+        """As `pieces`; a large body comes in ``spare`` memory, as far as there is any."""
+        is_large = (self.content_length or 0) >= LARGE_BYTES
+        while piece := _next_piece(self.stream, spare() if is_large else None):
+            yield piece
+            # Who got it may be done with it before the next one came.
+            del piece
 
     @property
     def want_form_data_parsed(self) -> bool:
@@ -201,6 +212,13 @@ class BucketRequest(Request):
                 f"than {self.max_form_memory_size} bytes."
             )
             raise
+
+
+def _next_piece(stream: IO[bytes], room: memoryview | None) -> bytes | memoryview:
+    if room is None:
+        return stream.read(PIECE_BYTES)
+    count: int = stream.readinto(room)  # type: ignore[attr-defined]
+    return room[:count].toreadonly()
 
 
 def _header_of(key: str) -> str:

@@ -6,6 +6,7 @@ time for 10⁹ bytes on a virtual machine whose host takes back what is free, 0.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import threading
@@ -81,33 +82,48 @@ class DirectWriter:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         memory = memoryview(lane)
-        for start in range(PIECE_BYTES, len(memory), PIECE_BYTES):
+        for start in range(0, len(memory), PIECE_BYTES):
             self._free.put(memory[start : start + PIECE_BYTES])
-        self._piece, self._filled = memory[:PIECE_BYTES], 0
+        self._piece: memoryview | None = None
+        self._filled = 0
 
     def write(self, content: _Bytes) -> None:
         """Take the next bytes. Raises what failed of earlier ones."""
         rest = memoryview(content)
         while rest:
-            if self._filled == PIECE_BYTES:
-                self._hand_over(self._piece)
-                self._piece, self._filled = self._free.get(), 0
             self._raise_error()
-            count = min(len(rest), PIECE_BYTES - self._filled)
-            self._piece[self._filled : self._filled + count] = rest[:count]
-            self._filled += count
-            rest = rest[count:]
+            rest = rest[self._take_as_it_lies(rest) or self._copy(rest) :]
+
+    def _take_as_it_lies(self, content: memoryview) -> int:
+        """Have so much of it written without a copy."""
+        whole = len(content) - len(content) % _BLOCK
+        if self._filled or not whole or not _stays(content):
+            return 0
+        self._hand_over(content[:whole])
+        return whole
+
+    def _copy(self, content: memoryview) -> int:
+        """Take so much of it into a piece, which is handed over when it is full."""
+        self._piece = self._piece or self._free.get()
+        count = min(len(content), PIECE_BYTES - self._filled)
+        self._piece[self._filled : self._filled + count] = content[:count]
+        self._filled += count
+        if self._filled == PIECE_BYTES:
+            self._hand_over(self._piece)
+            self._piece, self._filled = None, 0
+        return count
 
     def finish(self) -> None:
         """Return when all is written; whoever writes next writes through the cache."""
+        rest = self._piece[: self._filled] if self._piece else memoryview(b"")
         whole = self._filled - self._filled % _BLOCK
         if whole:
-            self._hand_over(self._piece[:whole])
+            self._hand_over(rest[:whole])
         self._end()
         try:
             self._raise_error()
             self._disk.go_through_cache(self._descriptor)
-            self._disk.write(self._descriptor, self._piece[whole : self._filled])
+            self._disk.write(self._descriptor, rest[whole:])
         finally:
             self._leave(self._lane)
 
@@ -142,6 +158,8 @@ class DirectWriter:
     def _run(self) -> None:
         while (piece := self._full.get()) is not None:
             self._write_out(piece)
+            # It may be somebody else's who waits for it.
+            del piece
 
     def _write_out(self, piece: memoryview) -> None:
         try:
@@ -149,4 +167,13 @@ class DirectWriter:
                 self._disk.write_direct(self._descriptor, piece)
         except BaseException as error:
             self._error = error
-        self._free.put(piece)
+        if not piece.readonly:
+            self._free.put(piece)
+
+
+def _stays(content: memoryview) -> bool:
+    """Whether its bytes stay as they are, and probably lie where a disk can take them.
+
+    If they do not, the file system says so, and the rest of the file goes through the cache.
+    """
+    return content.readonly and isinstance(content.obj, ctypes.Array)
