@@ -7,7 +7,8 @@ import random
 from werkzeug.test import EnvironBuilder
 
 from httpbucket.content.spare_memory import SpareMemory
-from httpbucket.web.request import LARGE_BYTES, PIECE_BYTES, BucketRequest
+from httpbucket.services.receive import LARGE_BYTES
+from httpbucket.web.request import PIECE_BYTES, BucketRequest
 
 
 def asked(content: bytes) -> BucketRequest:

@@ -21,6 +21,9 @@ from httpbucket.storage.base import BlobBatch, BlobStore, StagedFile, Staging
 #: Files after the first wait in memory up to this size, one at a time.
 SMALL_BYTES = 64 * 1024
 
+#: Bodies from this size on are worth larger pieces, and may come in spare memory.
+LARGE_BYTES = 2 * 1024**2
+
 
 class Content(Protocol):
     """The bytes of one file that a client brings, all of them there."""

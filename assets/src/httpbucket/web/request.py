@@ -20,7 +20,7 @@ from httpbucket.domain.errors import (
     UnsupportedCoding,
 )
 from httpbucket.domain.origin import authority
-from httpbucket.services.receive import Act
+from httpbucket.services.receive import LARGE_BYTES, Act
 from httpbucket.services.replicate import META_PREFIX
 from httpbucket.web.answer_form import AnswerForm, prefers_html
 from httpbucket.web.multipart import ActFormParser, FilePart
@@ -42,9 +42,6 @@ HANG_UP = "httpbucket.hang_up"
 
 #: So much of a body is read at once.
 PIECE_BYTES = 256 * 1024
-
-#: Bodies from this size on may come in spare memory.
-LARGE_BYTES = 2 * 1024**2
 
 #: How the keys of ``Meta-`` headers begin in a WSGI environment.
 _META_KEY = f"HTTP_{META_PREFIX.upper().replace('-', '_')}"
