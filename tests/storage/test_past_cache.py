@@ -128,16 +128,12 @@ def test_without_room_for_a_thread_it_is_the_same(
     staged.discard()
 
 
-def test_what_grows_large_without_a_length_goes_past_the_cache_from_there_on(
-    tmp_path: Path,
-) -> None:
+def test_what_grows_large_unannounced_goes_through_the_cache(tmp_path: Path) -> None:
     disk = WatchedDisk()
     staged = staging_on(tmp_path, disk, large=MIB).create_local()
     content = random.Random(1).randbytes(5 * MIB)
-    write(staged, content[:MIB], step=70_001)
+    write(staged, content, step=70_001)
     assert disk.begun == 0
-    write(staged, content[MIB:], step=1000)
-    assert disk.begun == 1
     assert read(staged) == content
     staged.discard()
 

@@ -17,8 +17,9 @@ from queue import SimpleQueue
 
 from httpbucket.storage.local.disk import Disk
 
-#: Of files from this size on a thread and its hand-overs are paid for.
-LARGE_BYTES = 8 * 1024**2
+#: Files that are announced to be so large. Of smaller ones there is less to win than to lose: who
+#: reads them soon, to unpack them for one, finds them in memory.
+LARGE_BYTES = 16 * 1024**2
 
 #: So many files of a process at a time; others are written through the cache.
 FILES = 4
@@ -43,7 +44,7 @@ class PastCache:
         self._lanes: deque[mmap.mmap | None] = deque([None] * files)
 
     def begin(self, descriptor: int) -> DirectWriter | None:
-        """Take over writing to a file, whose position is a multiple of `_BLOCK`.
+        """Take over writing to a file of which nothing is written yet.
 
         None where the file system or the platform does not offer it, or others write already.
         """
@@ -60,11 +61,6 @@ class PastCache:
                 return DirectWriter(self._disk, descriptor, lane, self._lanes.append)
         self._lanes.append(lane)
         return None
-
-
-def missing_to_block(position: int) -> int:
-    """How many bytes there are from here to where direct writing may begin."""
-    return -position % _BLOCK
 
 
 class DirectWriter:

@@ -26,7 +26,6 @@ from httpbucket.storage.local.past_cache import (
     LARGE_BYTES,
     DirectWriter,
     PastCache,
-    missing_to_block,
 )
 from httpbucket.storage.local.room import Room, Share
 
@@ -44,8 +43,8 @@ class LocalStagedFile:
     """Bytes in memory, a file without a name (``path`` None), or one whose name nobody else knows.
 
     ``begin`` makes the file when it is needed, unless there is one, by descriptor and path; up to
-    ``in_memory`` bytes it is not needed before `seal_as`. From ``large`` bytes on it is written
-    past the page cache if ``past_cache`` is given.
+    ``in_memory`` bytes it is not needed before `seal_as`. If ``large`` bytes are announced, it is
+    written past the page cache if ``past_cache`` is given.
     """
 
     def __init__(
@@ -94,21 +93,12 @@ class LocalStagedFile:
 
     def _append(self, descriptor: int, piece: bytes | bytearray | memoryview) -> None:
         self._share.take(len(piece))
-        if self._past_cache and max(self._expected, self.size) >= self._large:
-            piece = self._go_past(self._past_cache, descriptor, memoryview(piece))
+        if self._past_cache and self._expected >= self._large:
+            self._direct, self._past_cache = self._past_cache.begin(descriptor), None
         if self._direct:
             self._direct.write(piece)
         else:
             self._disk.write(descriptor, piece)
-
-    def _go_past(self, past_cache: PastCache, descriptor: int, piece: memoryview) -> memoryview:
-        """Write on past the cache, from the next block on; what is left of the piece."""
-        position = os.lseek(descriptor, 0, os.SEEK_CUR)
-        before = piece[: missing_to_block(position)]
-        self._disk.write(descriptor, before)
-        if not missing_to_block(position + len(before)):
-            self._direct, self._past_cache = past_cache.begin(descriptor), None
-        return piece[len(before) :]
 
     def _settle(self) -> None:
         """Have all bytes in the file; what comes still goes through the cache."""
