@@ -13,8 +13,8 @@ from collections import deque
 
 PIECE_BYTES = 1024**2
 
-#: For two uploads at full speed: one piece is received, the others wait to be hashed and written.
-PIECES = 12
+#: For an upload at full speed: one piece is received, the others wait to be hashed and written.
+PIECES = 8
 
 
 class SpareMemory:

@@ -127,6 +127,8 @@ class ActFormParser(FormDataParser):
         is_large = (content_length or 0) >= LARGE_BYTES
         for event in events(decoder, stream.read, _LARGE_PIECE if is_large else _PIECE):
             parts.take(event)
+            # Its bytes are not to be held while the next ones are waited for.
+            del event
         return stream, self.cls(parts.fields), MultiDict(parts.files)
 
 

@@ -157,4 +157,6 @@ def _received(asked: BucketRequest, expected: tuple[Digest, ...]) -> IncomingFil
     incoming = act.new_file()
     for piece in asked.content(act.spare_memory):
         incoming.write(piece)
+        # It is not to be held while the next one is waited for.
+        del piece
     return incoming

@@ -24,9 +24,9 @@ LARGE_BYTES = 16 * 1024**2
 #: So many files of a process at a time; others are written through the cache.
 FILES = 4
 
-#: One piece is filled, one is written, and two wait for whoever is slower.
-PIECES = 4
-PIECE_BYTES = 1024**2
+#: What does not lie as a disk can take it is copied: one piece is filled, one is written.
+PIECES = 2
+PIECE_BYTES = 512 * 1024
 
 #: What memory, place in the file and length are multiples of: the page, which is at least the
 #: block of any disk (open(2), O_DIRECT).
