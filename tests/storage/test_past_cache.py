@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.config import Settings
+from httpbucket.content.spare_memory import PIECE_BYTES as SPARE_BYTES
 from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
 from httpbucket.storage.local.disk import Disk
@@ -236,7 +237,7 @@ def test_spare_memory_is_written_from_where_it_lies_and_given_back(
     staged = staging_on(tmp_path, DISKS[disk]()).create_local()
     for number in range(12):
         piece = memory.take()
-        content = random.Random(number).randbytes(PIECE_BYTES if number % 5 < 4 else 70_001)
+        content = random.Random(number).randbytes(SPARE_BYTES if number % 5 < 4 else 70_001)
         written.append(content)
         if piece is None:
             staged.write(content)
@@ -255,7 +256,7 @@ def test_memory_that_no_disk_can_take_is_written_through_the_cache(tmp_path: Pat
     staged = staging_on(tmp_path, disk).create_local()
     piece = SpareMemory(pieces=1).take()
     assert piece is not None
-    content = random.Random(1).randbytes(PIECE_BYTES)
+    content = random.Random(1).randbytes(SPARE_BYTES)
     piece[:] = content
     staged.write(piece[1 : 1 + 5 * 4096].toreadonly())
     staged.write(content)
