@@ -10,6 +10,7 @@ from pathlib import Path
 from httpbucket.config import Settings
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.past_cache import LARGE_BYTES
 from httpbucket.storage.local.staging import SMALL_BYTES
 from httpbucket.storage.memory import (
     MemoryBlobStore,
@@ -81,18 +82,27 @@ def memory_backend() -> Backend:
 
 
 def local_backend(
-    root: Path, *, unnamed: bool = True, in_memory: bool | None = None, disk: Disk | None = None
+    root: Path,
+    *,
+    unnamed: bool = True,
+    in_memory: bool | None = None,
+    disk: Disk | None = None,
+    large: int = LARGE_BYTES,
 ) -> Backend:
     """A store below ``root``; staged files have a name unless ``unnamed``.
 
     Small ones wait ``in_memory``, or on the disk, as large ones do; where they have a name unless
-    that is said otherwise.
+    that is said otherwise. From ``large`` bytes on they are written past the page cache.
     """
     layout, disk = Layout(root), disk or Disk()
     settings = Settings.from_environ({"ARCHIVE_DIR": str(root)})
     in_memory_bytes = SMALL_BYTES if (unnamed if in_memory is None else in_memory) else 0
     stores = open_local(
-        settings, disk=disk, unnamed_staging=unnamed, staged_in_memory=in_memory_bytes
+        settings,
+        disk=disk,
+        unnamed_staging=unnamed,
+        staged_in_memory=in_memory_bytes,
+        large=large,
     )
     return Backend(stores, lambda: staged_on_disk(layout))
 

@@ -76,6 +76,24 @@ class TestReading:
         assert b"".join(pieces) == CONTENT
         assert body.is_finished
 
+    @pytest.mark.parametrize("source", [io.BufferedReader, SimpleNamespace])
+    def test_a_body_is_read_into_memory_that_there_is(self, source: Callable[..., Any]) -> None:
+        content = io.BytesIO(CONTENT)
+        plain = source is SimpleNamespace
+        body = Body(source(read=content.read) if plain else source(content), len(CONTENT))
+        room, came = memoryview(bytearray(7)), b""
+        while count := body.readinto(room):
+            came += room[:count]
+        assert came == CONTENT
+        assert body.is_finished
+
+    def test_memory_is_filled_no_further_than_a_body_that_breaks_off(self) -> None:
+        body = Body(io.BytesIO(CONTENT), 100)
+        room = memoryview(bytearray(1000))
+        assert body.readinto(room) == len(CONTENT)
+        with pytest.raises(IncompleteBody):
+            body.readinto(room)
+
     @pytest.mark.parametrize("length", [len(CONTENT), None])
     def test_a_whole_body_is_read_at_once(self, length: int | None) -> None:
         body = Body(Dripping(CONTENT), length)

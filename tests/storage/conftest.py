@@ -18,6 +18,7 @@ BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda root: memory_backend(),
     "local": local_backend,
     "local-unnamed": lambda root: local_backend(root, in_memory=False),
+    "local-past-cache": lambda root: local_backend(root, in_memory=False, large=0),
     "local-named": lambda root: local_backend(root, unnamed=False),
 }
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,14 +84,21 @@ def is_known(stores: Stores) -> bool:
     return True
 
 
-@pytest.mark.parametrize("unnamed", [True, False], ids=["unnamed", "named"])
+WAYS: dict[str, dict[str, Any]] = {
+    "unnamed": {"unnamed": True},
+    "named": {"unnamed": False},
+    "past-cache": {"in_memory": False, "large": 0},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("error", REFUSALS, ids=errno.errorcode.get)
 def test_a_fault_anywhere_refuses_the_upload_whole_and_a_retry_succeeds(
-    tmp_path: Path, error: int, unnamed: bool
+    tmp_path: Path, error: int, way: str
 ) -> None:
     for failing in count():
         layout, disk = Layout(tmp_path / str(failing)), FaultyDisk()
-        backend = local_backend(layout.root, unnamed=unnamed, disk=disk)
+        backend = local_backend(layout.root, disk=disk, **WAYS[way])
         backend.stores.index.mark_complete(agreed_day="")
         try:
             if not survives_fault(backend, layout, disk, failing, error):

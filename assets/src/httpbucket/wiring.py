@@ -16,6 +16,7 @@ from httpbucket.config import Settings
 from httpbucket.content.crew import Crew
 from httpbucket.content.limits import UnpackLimits
 from httpbucket.content.media_type import MediaTypes
+from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
 from httpbucket.services.assemble import Assemble
@@ -81,6 +82,7 @@ from httpbucket.storage.local.mounts import network_file_system
 from httpbucket.storage.local.notes import LocalNotes
 from httpbucket.storage.local.opening import make_place_for_index, open_secret, open_store
 from httpbucket.storage.local.partials import LocalPartialUploads
+from httpbucket.storage.local.past_cache import LARGE_BYTES, PastCache
 from httpbucket.storage.local.pending_trees import LocalPendingTrees
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
@@ -130,11 +132,13 @@ def open_local(
     disk: Disk | None = None,
     unnamed_staging: bool = True,
     staged_in_memory: int = SMALL_BYTES,
+    large: int = LARGE_BYTES,
 ) -> Stores:
     """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
 
     Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off;
-    up to ``staged_in_memory`` bytes they wait in memory.
+    up to ``staged_in_memory`` bytes they wait in memory, from ``large`` bytes on they are written
+    past the page cache.
     """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
@@ -147,7 +151,13 @@ def open_local(
         alone=lambda: locked(layout.locks / "room"),
     )
     staging = LocalStaging(
-        layout, disk, unnamed=unnamed_staging, in_memory=staged_in_memory, room=room
+        layout,
+        disk,
+        unnamed=unnamed_staging,
+        in_memory=staged_in_memory,
+        room=room,
+        past_cache=_past_cache(settings, disk),
+        large=large,
     )
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
@@ -195,6 +205,13 @@ def warnings_of(settings: Settings) -> Iterator[str]:
         _room(settings, lambda: None).require()
     except StorageFull as error:
         yield f"No upload is taken for now: {error}"
+
+
+def _past_cache(settings: Settings, disk: Disk) -> PastCache | None:
+    # Over a network each write would wait for the other side's disk.
+    if not settings.fast_writes or network_file_system(settings.archive_dir):
+        return None
+    return PastCache(disk)
 
 
 def _open_index(settings: Settings, layout: Layout) -> SqliteIndex:
@@ -291,6 +308,7 @@ class _Assembly:
     media_type_of: Callable[[bytes], str]
     index_gap: threading.Event = field(default_factory=threading.Event)
     crew: Crew = field(default_factory=Crew)
+    memory: SpareMemory = field(default_factory=SpareMemory)
 
     @cached_property
     def publish(self) -> Publish:
@@ -371,6 +389,7 @@ class _Assembly:
             digests=settings.digests,
             max_content_length=settings.max_content_length,
             crew=self.crew,
+            memory=self.memory,
         )
 
     @cached_property

@@ -30,7 +30,7 @@ class Hasher(Protocol):
         ...
 
     def update(self, piece: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes."""
+        """Take the next bytes. What cannot be written to stays as it is while it is held."""
         ...
 
     def digests(self) -> dict[str, str]:

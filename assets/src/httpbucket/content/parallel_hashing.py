@@ -23,6 +23,8 @@ BATCH_BYTES = 512 * 1024
 #: How many bytes of one content may wait to be hashed; who brings more waits.
 WAITING_BYTES = 1024**2
 
+_Bytes = bytes | bytearray | memoryview
+
 
 class ParallelHasher:
     """As `ContentHasher`; from `INLINE_BYTES` on, a crew computes if it has room.
@@ -34,7 +36,7 @@ class ParallelHasher:
         self._hasher = ContentHasher(algorithms)
         self._crew = crew
         self.size = 0
-        self._batch: list[bytes] = []
+        self._batch: list[_Bytes] = []
         self._batch_bytes = 0
         self._posted = 0
         self._lines: list[_Line] = []
@@ -56,8 +58,8 @@ class ParallelHasher:
         if self.size <= INLINE_BYTES or not self._enter_crew():
             self._hasher.update(piece)
             return
-        # Only bytes stay as they are while others read them.
-        self._batch.append(piece if isinstance(piece, bytes) else bytes(piece))
+        # What may be written to would not stay as it is while others read it.
+        self._batch.append(piece if memoryview(piece).readonly else bytes(piece))
         self._batch_bytes += len(piece)
         if self._batch_bytes >= BATCH_BYTES:
             self._post()
@@ -133,8 +135,8 @@ class ParallelHasher:
 class _Line:
     """One digest's batches, which are hashed one after the other."""
 
-    def __init__(self, take: Callable[[bytes], None]) -> None:
+    def __init__(self, take: Callable[[_Bytes], None]) -> None:
         self.take = take
-        self.batches: deque[tuple[tuple[bytes, ...], int]] = deque()
+        self.batches: deque[tuple[tuple[_Bytes, ...], int]] = deque()
         self.done = 0
         self.is_running = False

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.http.wsgi import Response
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 DRAIN_BYTES = 16 * 1024**2
 DRAIN_SECONDS = 2.0
 _PIECE = 64 * 1024
+
+
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 
 class Body:
@@ -61,11 +64,23 @@ class Body:
         """The next bytes, at most ``size``; empty at the end. All that is left without a size."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_PIECE), b""))
-        return self._checked(self._source.read, size)
+        return self._checked(self._source.read, size, b"")
+
+    def readinto(self, room: memoryview) -> int:
+        """The next bytes, into memory that there is; how many, 0 at the end."""
+        return len(self._checked(lambda _: self._read_into(room), len(room), room[:0]))
+
+    def _read_into(self, room: memoryview) -> memoryview:
+        readinto = getattr(self._source, "readinto", None)
+        if readinto:
+            return room[: readinto(room)]
+        piece = self._source.read(len(room))
+        room[: len(piece)] = piece
+        return room[: len(piece)]
 
     def readline(self, size: int = -1) -> bytes:
         """The next line, at most ``size`` bytes of it."""
-        return self._checked(self._source.readline, size)
+        return self._checked(self._source.readline, size, b"")
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
@@ -88,9 +103,9 @@ class Body:
                     connection.settimeout(left)
                 self.read(_PIECE)
 
-    def _checked(self, read: Callable[[int], bytes], size: int) -> bytes:
+    def _checked(self, read: Callable[[int], _Bytes], size: int, nothing: _Bytes) -> _Bytes:
         if self._ended or size == 0:
-            return b""
+            return nothing
         try:
             with _told_as_refusals():
                 piece = read(size)

@@ -20,6 +20,7 @@ from httpbucket.server.plain_upload import PlainUploads, why_not_headers
 from httpbucket.server.quick_worker import QuickWorker
 from httpbucket.server.remembered import Remembered
 from httpbucket.server.tested_gunicorn import untested_version
+from httpbucket.server.unsent import bound_unsent
 from httpbucket.server.worker import PatientWorker
 from httpbucket.web.sent import SendAgain
 
@@ -89,6 +90,8 @@ def post_worker_init(worker: Any) -> None:
     _end_if_told_before(worker)
     from httpbucket.server import archive_uri, wsgi  # noqa: PLC0415
 
+    for listener in worker.sockets:
+        bound_unsent(listener)
     if isinstance(worker, PatientWorker):
         worker.head_seconds = min(worker.head_seconds, _settings.body_idle_seconds)
         worker.places = wsgi.places

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from httpbucket.content.crew import Crew
+from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BucketError, ContentVanished, SeveralFiles
 from httpbucket.domain.filename import kept_filename
@@ -71,6 +72,7 @@ class Ingest:
         digests: Sequence[str],
         max_content_length: int,
         crew: Crew | None = None,
+        memory: SpareMemory | None = None,
     ) -> None:
         self._staging = staging
         self._blobs = blobs
@@ -84,6 +86,7 @@ class Ingest:
         self._digests = digests
         self._max_content_length = max_content_length
         self._crew = crew
+        self._memory = memory
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -102,6 +105,7 @@ class Ingest:
             limit=self._max_content_length if is_limited else None,
             crew=self._crew,
             blobs=self._blobs,
+            memory=self._memory,
         )
 
     def recall(self, question: Sequence[Digest]) -> AbstractContextManager[KeptContent]:

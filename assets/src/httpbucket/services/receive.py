@@ -11,6 +11,7 @@ from httpbucket.content.crew import Crew
 from httpbucket.content.hashing import ContentHasher, Hasher
 from httpbucket.content.media_type import HEAD_BYTES
 from httpbucket.content.parallel_hashing import ParallelHasher
+from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.errors import TooLarge
@@ -19,6 +20,9 @@ from httpbucket.storage.base import BlobBatch, BlobStore, StagedFile, Staging
 
 #: Files after the first wait in memory up to this size, one at a time.
 SMALL_BYTES = 64 * 1024
+
+#: Bodies from this size on are worth larger pieces, and may come in spare memory.
+LARGE_BYTES = 2 * 1024**2
 
 
 class Content(Protocol):
@@ -176,7 +180,9 @@ class Act:
         crew: Crew | None = None,
         framing: int = 0,
         blobs: BlobStore | None = None,
+        memory: SpareMemory | None = None,
     ) -> None:
+        self._memory = memory
         self._staging = staging
         self._digests = digests
         self._limit = limit
@@ -187,6 +193,10 @@ class Act:
         self._received = 0
         self._files: list[IncomingFile] = []
         self._prepared: StagedFile | None = None
+
+    def spare_memory(self) -> memoryview | None:
+        """A piece to receive large bodies into; None when there is none to spare."""
+        return self._memory.take() if self._memory else None
 
     def expect(self, size: int) -> None:
         """Refuse an act of ``size`` bytes before any of them is read. Raises `TooLarge`."""

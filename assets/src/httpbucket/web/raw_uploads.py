@@ -155,6 +155,8 @@ def _received(asked: BucketRequest, expected: tuple[Digest, ...]) -> IncomingFil
     act.expect(asked.content_length or 0)
     act.compute(digest.algorithm for digest in expected)
     incoming = act.new_file()
-    for piece in asked.pieces():
+    for piece in asked.content(act.spare_memory):
         incoming.write(piece)
+        # It is not to be held while the next one is waited for.
+        del piece
     return incoming

@@ -20,7 +20,7 @@ from httpbucket.domain.errors import (
     UnsupportedCoding,
 )
 from httpbucket.domain.origin import authority
-from httpbucket.services.receive import Act
+from httpbucket.services.receive import LARGE_BYTES, Act
 from httpbucket.services.replicate import META_PREFIX
 from httpbucket.web.answer_form import AnswerForm, prefers_html
 from httpbucket.web.multipart import ActFormParser, FilePart
@@ -89,6 +89,14 @@ class BucketRequest(Request):
         while piece := stream.read(size):
             yield piece
         stream.verify()
+
+    def content(self, spare: Callable[[], memoryview | None]) -> Iterator[bytes | memoryview]:
+        """As `pieces`; a large body comes in ``spare`` memory, as far as there is any."""
+        is_large = (self.content_length or 0) >= LARGE_BYTES
+        while piece := _next_piece(self.stream, spare() if is_large else None):
+            yield piece
+            # Who got it may be done with it before the next one came.
+            del piece
 
     @property
     def want_form_data_parsed(self) -> bool:
@@ -201,6 +209,13 @@ class BucketRequest(Request):
                 f"than {self.max_form_memory_size} bytes."
             )
             raise
+
+
+def _next_piece(stream: IO[bytes], room: memoryview | None) -> bytes | memoryview:
+    if room is None:
+        return stream.read(PIECE_BYTES)
+    count: int = stream.readinto(room)  # type: ignore[attr-defined]
+    return room[:count].toreadonly()
 
 
 def _header_of(key: str) -> str:

@@ -14,7 +14,7 @@ class StagedFile(Protocol):
         ...
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
-        """Append all of ``piece``."""
+        """Append all of ``piece``; one that cannot be written to stays as it is while held."""
         ...
 
     def open(self) -> BinaryIO:

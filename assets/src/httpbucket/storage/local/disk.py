@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,10 @@ from httpbucket.domain.errors import StorageFull, StorageUnavailable
 from httpbucket.storage.local.shared_syncs import SharedSyncs
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+# What a file system says that writes no file past the page cache, or not so (open(2), O_DIRECT).
+_HAS_NO_DIRECT_WRITES = {errno.EINVAL, errno.EOPNOTSUPP}
+_O_DIRECT: int = getattr(os, "O_DIRECT", 0)
 
 # FALLOC_FL_KEEP_SIZE of <linux/falloc.h>.
 _KEEP_SIZE = 1
@@ -60,6 +65,12 @@ def _fallocate(descriptor: int, size: int) -> int:
     return ctypes.get_errno() if failed else 0
 
 
+def _set_flags(descriptor: int, *, on: int = 0, off: int = 0) -> bool:
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, (flags | on) & ~off)
+    return True
+
+
 def _sync_directory(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -87,6 +98,31 @@ class Disk:
         rest = memoryview(piece)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+    def go_direct(self, descriptor: int) -> bool:
+        """Have what is written pass the page cache by; False where that is not offered."""
+        try:
+            return _O_DIRECT != 0 and _set_flags(descriptor, on=_O_DIRECT)
+        except OSError as error:
+            if error.errno not in _HAS_NO_DIRECT_WRITES:
+                raise
+            return False
+
+    def go_through_cache(self, descriptor: int) -> None:
+        """Undo `go_direct`."""
+        _set_flags(descriptor, off=_O_DIRECT)
+
+    def write_direct(self, descriptor: int, piece: memoryview) -> None:
+        """As `write`; through the cache from where the file system refuses to go past it."""
+        start = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            self.write(descriptor, piece)
+        except OSError as error:
+            if error.errno not in _HAS_NO_DIRECT_WRITES:
+                raise
+            self.go_through_cache(descriptor)
+            written = os.lseek(descriptor, 0, os.SEEK_CUR) - start
+            self.write(descriptor, piece[written:])
 
     def allocate(self, descriptor: int, size: int) -> bool:
         """Set room for ``size`` bytes aside on the disk; False where the file system cannot.

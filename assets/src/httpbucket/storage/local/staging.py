@@ -22,6 +22,11 @@ from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PRIVATE_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import try_lock
+from httpbucket.storage.local.past_cache import (
+    LARGE_BYTES,
+    DirectWriter,
+    PastCache,
+)
 from httpbucket.storage.local.room import Room, Share
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
@@ -38,7 +43,8 @@ class LocalStagedFile:
     """Bytes in memory, a file without a name (``path`` None), or one whose name nobody else knows.
 
     ``begin`` makes the file when it is needed, unless there is one, by descriptor and path; up to
-    ``in_memory`` bytes it is not needed before `seal_as`.
+    ``in_memory`` bytes it is not needed before `seal_as`. If ``large`` bytes are announced, it is
+    written past the page cache if ``past_cache`` is given.
     """
 
     def __init__(
@@ -50,8 +56,13 @@ class LocalStagedFile:
         *,
         file: tuple[int, str] | None,
         in_memory: int,
+        past_cache: PastCache | None = None,
+        large: int = LARGE_BYTES,
     ) -> None:
         self._disk = disk
+        self._past_cache = past_cache
+        self._large = large
+        self._direct: DirectWriter | None = None
         self._unused_path = unused_path
         self._in_memory = in_memory
         self._share = share
@@ -60,12 +71,13 @@ class LocalStagedFile:
         self._descriptor, self._path = file or (-1, None)
         self._small = None if file else bytearray()
         self._is_sealed = False
-        self._allocated = 0
+        self._allocated = self._expected = 0
         self.size = 0
 
     def expect(self, size: int) -> None:
         """Set room for ``size`` bytes aside."""
         self._share.expect(size, self._allocate)
+        self._expected = size
 
     def _allocate(self, size: int) -> bool:
         self._allocated = size if self._disk.allocate(self._opened(), size) else 0
@@ -81,11 +93,24 @@ class LocalStagedFile:
 
     def _append(self, descriptor: int, piece: bytes | bytearray | memoryview) -> None:
         self._share.take(len(piece))
-        self._disk.write(descriptor, piece)
+        if self._past_cache and self._expected >= self._large:
+            self._direct, self._past_cache = self._past_cache.begin(descriptor), None
+        if self._direct:
+            self._direct.write(piece)
+        else:
+            self._disk.write(descriptor, piece)
+
+    def _settle(self) -> None:
+        """Have all bytes in the file; what comes still goes through the cache."""
+        direct, self._direct = self._direct, None
+        if direct:
+            direct.finish()
 
     def open(self) -> BinaryIO:
         if self._small is not None:
             return io.BytesIO(self._small)
+        with told_as_refusals():
+            self._settle()
         path = Path(self._path or f"/proc/self/fd/{self._descriptor}")
         with told_as_refusals():
             return path.open("rb")
@@ -97,6 +122,7 @@ class LocalStagedFile:
 
     def make_readable(self) -> None:
         """Give the file a blob's mode, for a caller who syncs many files at once."""
+        self._settle()
         if self._allocated > self.size:
             self._disk.trim(self._opened(), self.size)
         os.fchmod(self._opened(), BLOB_MODE)
@@ -118,6 +144,7 @@ class LocalStagedFile:
 
     def link(self, target: Path | str) -> None:
         """Give the file its public name. Raises FileExistsError, FileNotFoundError."""
+        self._settle()
         if self._small is not None:
             self._opened()
         if self._path is None:
@@ -143,6 +170,7 @@ class LocalStagedFile:
     def rest(self) -> None:
         with told_as_refusals():
             self._opened()
+            self._settle()
             if self._path is None:
                 self.name(self._unused_path())
         self._close()
@@ -167,6 +195,9 @@ class LocalStagedFile:
         self._close()
 
     def _close(self) -> None:
+        direct, self._direct = self._direct, None
+        if direct:
+            direct.abandon()
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -191,8 +222,12 @@ class LocalStaging:
         unnamed: bool = True,
         in_memory: int = SMALL_BYTES,
         room: Room | None = None,
+        past_cache: PastCache | None = None,
+        large: int = LARGE_BYTES,
     ) -> None:
         self._in_memory = in_memory
+        self._past_cache = past_cache
+        self._large = large
         self._layout = layout
         self._room = room or Room(layout.root)
         self._disk = disk
@@ -300,6 +335,8 @@ class LocalStaging:
             self._unused_text,
             file=file,
             in_memory=self._in_memory,
+            past_cache=self._past_cache,
+            large=self._large,
         )
 
     def _begin(self) -> tuple[int, str | None]:
