@@ -36,6 +36,8 @@ class BlobNames:
     def __init__(self, layout: Layout, disk: Disk) -> None:
         self._layout = layout
         self._disk = disk
+        # Of the last blob: that of the next will probably be there, or missing, as well.
+        self._directory_was_missing = False
 
     def open(self, digest: Digest) -> BinaryIO:
         """As `BlobStore.open`."""
@@ -66,16 +68,19 @@ class BlobNames:
             self._make_parents(path, sync=sync)
             return self._link(path, size, link)
 
-    def take_at_once(self, digest: Digest, size: int, source: str) -> bool:
+    def take_at_once(self, digest: Digest, source: str) -> bool:
         """As `take` without ``sync``, by a link to ``source``; in text, for those who take many."""
         path = self._layout.blob_text(digest)
+        if self._directory_was_missing:
+            self._directory_was_missing = self._make_directories(path.rpartition("/")[0])
         with suppress(FileExistsError):
             try:
                 self._disk.link(source, path)
             except FileNotFoundError:
-                self._make_directories(path.rpartition("/")[0])
+                self._directory_was_missing = self._make_directories(path.rpartition("/")[0])
                 self._disk.link(source, path)
             return True
+        size = Path(source).stat().st_size
         return self.take(digest, size, lambda target: self._disk.link(source, target), sync=False)
 
     def pin(self, digest: Digest, path: Path | str) -> bool:
@@ -120,10 +125,13 @@ class BlobNames:
         else:
             self._make_directories(parent)
 
-    def _make_directories(self, path: str) -> None:
+    def _make_directories(self, path: str) -> bool:
+        """Make the directory and its parents where missing; whether it was."""
         with suppress(FileExistsError):
             try:
                 self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
             except FileNotFoundError:
                 self._make_directories(path.rpartition("/")[0])
                 self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+            return True
+        return False

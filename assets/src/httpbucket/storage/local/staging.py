@@ -23,6 +23,7 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PRIVATE_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import try_lock
 from httpbucket.storage.local.room import Room, Share
+from httpbucket.storage.local.staged_trees import TREES
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
@@ -279,6 +280,10 @@ class LocalStaging:
         patterns = (f"*/pin-{digest.hex}-*", f"*/batch-*/{digest.hex}*")
         pins = sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
         return pins + self._count_resumed(digest)
+
+    def has_trees(self) -> bool:
+        """Whether there are names on the way in that `count_pins` does not find by the digest."""
+        return any(True for _ in self._layout.staging.glob(f"*/batch-*/{TREES}"))
 
     def _count_resumed(self, digest: Digest) -> int:
         with suppress(FileNotFoundError):
