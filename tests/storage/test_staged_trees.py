@@ -128,6 +128,24 @@ def test_files_and_directories_have_the_modes_of_the_layout(local: Stores, layou
     }
 
 
+@pytest.mark.usefixtures("any_umask")
+def test_directories_of_blobs_have_the_mode_of_the_layout(local: Stores, layout: Layout) -> None:
+    upload(local, tar(*PLAIN))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in layout.blobs.rglob("??")}
+    assert modes == {0o755}
+
+
+def test_a_directory_that_hands_its_group_on_makes_no_difference(
+    local: Stores, layout: Layout
+) -> None:
+    for directory in (layout.staging, layout.blobs):
+        directory.chmod(stat.S_IMODE(directory.stat().st_mode) | stat.S_ISGID)
+    tree = tree_of(layout, upload(local, tar(*PLAIN)))
+    assert {mode for mode, _ in tree.values()} == {0o755, 0o444}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in layout.blobs.rglob("??")}
+    assert modes == {0o755}
+
+
 def test_blobs_and_the_tree_are_the_same_files(local: Stores, layout: Layout) -> None:
     record = upload(local, tar(*PLAIN))
     tree = layout.upload(record.id) / "results"

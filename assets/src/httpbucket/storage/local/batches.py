@@ -48,7 +48,8 @@ class LocalBlobBatch:
 
     def add_bytes(self, content: bytes, digest: Digest, path: str = "") -> bool:
         def write(target: str) -> None:
-            self._disk.write_new(target, content, BLOB_MODE, sync=False)
+            keeps_modes = self._tree.keeps_modes
+            self._disk.write_new(target, content, BLOB_MODE, sync=False, keeps_modes=keeps_modes)
 
         with told_as_refusals():
             is_new = self._is_new(digest, len(content), path)
@@ -156,9 +157,10 @@ class LocalBlobBatch:
         return ""
 
     def _take(self, digest: Digest) -> None:
-        source = self._source(digest)
+        source, keeps_modes = self._source(digest), self._tree.keeps_modes
         for _ in range(ATTEMPTS):
-            if self._names.take_at_once(digest, source) or self._pin_instead(digest):
+            is_taken = self._names.take_at_once(digest, source, keeps_modes=keeps_modes)
+            if is_taken or self._pin_instead(digest):
                 return
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
 

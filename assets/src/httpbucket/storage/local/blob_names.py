@@ -68,16 +68,19 @@ class BlobNames:
             self._make_parents(path, sync=sync)
             return self._link(path, size, link)
 
-    def take_at_once(self, digest: Digest, source: str) -> bool:
-        """As `take` without ``sync``, by a link to ``source``; in text, for those who take many."""
+    def take_at_once(self, digest: Digest, source: str, *, keeps_modes: bool = False) -> bool:
+        """As `take` without ``sync``, by a link to ``source``; in text, for those who take many.
+
+        ``keeps_modes`` as of `Disk.make_directory`.
+        """
         path = self._layout.blob_text(digest)
         if self._directory_was_missing:
-            self._directory_was_missing = self._make_directories(path.rpartition("/")[0])
+            self._directory_was_missing = self._make_parent(path, keeps_modes)
         with suppress(FileExistsError):
             try:
                 self._disk.link(source, path)
             except FileNotFoundError:
-                self._directory_was_missing = self._make_directories(path.rpartition("/")[0])
+                self._directory_was_missing = self._make_parent(path, keeps_modes)
                 self._disk.link(source, path)
             return True
         size = Path(source).stat().st_size
@@ -117,21 +120,23 @@ class BlobNames:
         return True
 
     def _make_parents(self, path: str, *, sync: bool) -> None:
-        parent = path.rpartition("/")[0]
         if sync:
+            parent = path.rpartition("/")[0]
             self._disk.make_missing_directory(
                 parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs
             )
         else:
-            self._make_directories(parent)
+            self._make_parent(path, keeps_modes=False)
 
-    def _make_directories(self, path: str) -> bool:
-        """Make the directory and its parents where missing; whether it was."""
+    def _make_parent(self, path: str, keeps_modes: bool) -> bool:
+        """Make the directory above ``path``, and its parents, where missing; whether it was."""
+        parent, mode = path.rpartition("/")[0], PUBLIC_DIRECTORY_MODE
         with suppress(FileExistsError):
             try:
-                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+                self._disk.make_directory(parent, mode, keeps_modes=keeps_modes)
             except FileNotFoundError:
-                self._make_directories(path.rpartition("/")[0])
-                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+                # With its mode set: what it would hand on, those below it do not get.
+                self._make_parent(parent, keeps_modes=False)
+                self._disk.make_directory(parent, mode, keeps_modes=keeps_modes)
             return True
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -125,11 +126,26 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def make_directory(self, path: Path | str, mode: int) -> None:
-        """Make a directory of exactly this mode, whatever the umask. Raises FileExistsError."""
+    def make_directory(self, path: Path | str, mode: int, *, keeps_modes: bool = False) -> None:
+        """Make a directory of exactly this mode, whatever the umask. Raises FileExistsError.
+
+        Where `make_probing` found that a place ``keeps_modes``, there is no need to set it.
+        """
         # A new store makes thousands; by way of pathlib that takes half as long again.
         os.mkdir(path, mode)  # noqa: PTH102
-        os.chmod(path, mode)  # noqa: PTH101
+        if not keeps_modes:
+            os.chmod(path, mode)  # noqa: PTH101
+
+    def make_probing(self, path: str, mode: int) -> bool:
+        """As `make_directory`; whether new directories and files get modes within this one.
+
+        A umask may take from them, a default ACL as well, and a directory may hand its own on.
+        """
+        self.make_directory(path, mode, keeps_modes=True)
+        keeps_modes = stat.S_IMODE(os.stat(path).st_mode) == mode  # noqa: PTH116
+        if not keeps_modes:
+            os.chmod(path, mode)  # noqa: PTH101
+        return keeps_modes
 
     def ensure_directory(self, path: Path | str, mode: int, *, below: Path) -> None:
         """Make the directory and its parents down from ``below`` where missing, lastingly.
@@ -235,16 +251,18 @@ class Disk:
         *,
         directory: int | None = None,
         sync: bool = True,
+        keeps_modes: bool = False,
     ) -> None:
         """Make a file of exactly this mode where there is none. Raises FileExistsError.
 
-        ``sync`` is off for a caller who syncs many files at once.
+        ``sync`` is off for a caller who syncs many files at once; ``keeps_modes`` as above.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        descriptor = os.open(path, flags, 0o600, dir_fd=directory)
+        descriptor = os.open(path, flags, mode if keeps_modes else 0o600, dir_fd=directory)
         try:
             self.write(descriptor, content)
-            os.fchmod(descriptor, mode)
+            if not keeps_modes:
+                os.fchmod(descriptor, mode)
             if sync:
                 self.sync_file(descriptor)
         finally:

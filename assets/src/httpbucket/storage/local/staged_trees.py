@@ -26,6 +26,8 @@ class StagedTree:
         self._front = f"{self._above}/0/"
         self._parent: str | None = None
         self._lacking: set[str] = set()
+        #: As of `Disk.make_probing`; it is known once a file was placed.
+        self.keeps_modes = False
         self._is_settled = False
 
     def path(self, path: str) -> str:
@@ -36,6 +38,9 @@ class StagedTree:
         """The same, where a file can be made now. Raises OSError when another is in the way."""
         parent = path.rpartition("/")[0]
         if parent != self._parent:
+            if self._parent is None:
+                mode = PUBLIC_DIRECTORY_MODE
+                self.keeps_modes = self._disk.make_probing(self._above, mode)
             self._make_directory((self._front + parent).rstrip("/"))
             self._parent = parent
         return self._front + path
@@ -58,9 +63,10 @@ class StagedTree:
         return self._lacking
 
     def _make_directory(self, path: str) -> None:
+        mode, keeps = PUBLIC_DIRECTORY_MODE, self.keeps_modes
         with suppress(FileExistsError):
             try:
-                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+                self._disk.make_directory(path, mode, keeps_modes=keeps)
             except FileNotFoundError:
                 self._make_directory(path.rpartition("/")[0])
-                self._disk.make_directory(path, PUBLIC_DIRECTORY_MODE)
+                self._disk.make_directory(path, mode, keeps_modes=keeps)
