@@ -134,7 +134,7 @@ class LocalBlobBatch:
         return False
 
     def _pin_known(self, digest: Digest, size: int) -> bool:
-        if self._names.size(digest) != size:
+        if not self._names.seems_known(digest) or self._names.size(digest) != size:
             return False
         # The empty blob always stays.
         if size and not self._names.pin(digest, self._path(digest)):

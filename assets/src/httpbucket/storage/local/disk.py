@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
@@ -20,21 +20,34 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _KEEP_SIZE = 1
 
 
-@contextmanager
-def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
-    """Turn what the system says of a full or unusable disk into the refusals of the ports.
+class _Refusals:
+    """As `told_as_refusals`; a generator would take four times as long, for each small file."""
 
-    An error ``but`` is an answer to the caller and passes.
-    """
-    try:
-        yield
-    except but:
-        raise
-    except OSError as error:
+    __slots__ = ("_but",)
+
+    def __init__(self, but: type[OSError] | tuple[type[OSError], ...]) -> None:
+        self._but = but
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        if not isinstance(error, OSError) or isinstance(error, self._but):
+            return
         if error.errno in _NO_ROOM:
             raise StorageFull("The store has no room for this upload.") from error
         reason = os.strerror(error.errno or 0).lower()
         raise StorageUnavailable(f"The store cannot be used now: {reason}.") from error
+
+
+def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> _Refusals:
+    """Turn what the system says of a full or unusable disk into the refusals of the ports.
+
+    An error ``but`` is an answer to the caller and passes.
+    """
+    return _Refusals(but)
 
 
 def _sync_file_system(descriptor: int) -> None:
