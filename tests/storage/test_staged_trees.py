@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -240,6 +241,19 @@ def test_a_path_that_the_system_does_not_take_is_no_hindrance(local: Stores) -> 
     batch.keep()
     batch.discard()
     assert local.blobs.size(identity(b"one")) == 3
+
+
+def test_what_did_not_change_since_a_tree_was_begun_is_known_to_be_named(
+    local: Stores, layout: Layout
+) -> None:
+    upload(local, tar(*PLAIN))
+    batch = local.blobs.batch()
+    batch.add_bytes(b"one", identity(b"one"), "one")
+    assert local.blobs.is_named(identity(b"<html>")) is None
+    (trees,) = layout.staging.glob("*/batch-*/trees-*")
+    trees.rename(trees.with_name(f"trees-{int(time.time()) + 60}"))
+    assert local.blobs.is_named(identity(b"<html>")) is True
+    batch.discard()
 
 
 def test_while_a_tree_is_on_its_way_nobody_claims_to_know_what_is_named(backend: Backend) -> None:

@@ -110,8 +110,9 @@ class LocalBlobStore:
         # upload still has names of all that was its own.
         if any(path.is_dir() for path in self._layout.trash.iterdir()):
             return None
-        # Nor can names be told from pins that are called as the files of a tree on its way in.
-        if self._staging.has_trees():
+        # Nor can names be told from those that a blob may have got since in a tree on its way in.
+        oldest = self._staging.oldest_tree()
+        if oldest is not None and status.st_ctime >= oldest - 1:
             return None
         pins = self._staging.count_pins(digest)
         return True if status.st_size and status.st_nlink > 1 + 2 * pins else None

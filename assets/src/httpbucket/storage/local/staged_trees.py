@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE
 
-#: Lies in the batch's directory for as long as links of its contents are not called by digests.
-TREES = "trees"
+#: Begins the name of a directory in the batch's; the time follows when the tree was begun, in
+#: seconds since 1970. It stays as long as links of the contents are not called by their digests.
+TREES = "trees-"
 
 
 class StagedTree:
@@ -22,7 +24,7 @@ class StagedTree:
 
     def __init__(self, disk: Disk, directory: str) -> None:
         self._disk = disk
-        self._above = f"{directory}/{TREES}"
+        self._above = f"{directory}/{TREES}{int(time.time())}"
         self._front = f"{self._above}/0/"
         self._parent: str | None = None
         self._lacking: set[str] = set()

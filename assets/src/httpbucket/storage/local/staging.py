@@ -281,9 +281,10 @@ class LocalStaging:
         pins = sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
         return pins + self._count_resumed(digest)
 
-    def has_trees(self) -> bool:
-        """Whether there are names on the way in that `count_pins` does not find by the digest."""
-        return any(True for _ in self._layout.staging.glob(f"*/batch-*/{TREES}"))
+    def oldest_tree(self) -> int | None:
+        """Since when there may be names on the way in that `count_pins` does not find."""
+        trees = self._layout.staging.glob(f"*/batch-*/{TREES}*")
+        return min((int(path.name.removeprefix(TREES)) for path in trees), default=None)
 
     def _count_resumed(self, digest: Digest) -> int:
         with suppress(FileNotFoundError):
