@@ -110,6 +110,13 @@ class BlobStore(Protocol):
         """A reader of the blob, seekable. The caller closes it. Raises `BlobNotFound`."""
         ...
 
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        """So many bytes from ``start`` on, less where the blob ends. Raises `BlobNotFound`.
+
+        For those who read a little of many blobs.
+        """
+        ...
+
     def size(self, digest: Digest) -> int | None:
         """The blob's size in bytes; None when there is none of that name."""
         ...

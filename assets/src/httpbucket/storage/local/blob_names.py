@@ -48,6 +48,18 @@ class BlobNames:
         except FileNotFoundError:
             raise BlobNotFound(f"No blob {digest} is kept.") from None
 
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        """As `BlobStore.read_part`: three calls, where a reader makes six."""
+        try:
+            with told_as_refusals(but=FileNotFoundError):
+                descriptor = os.open(self._layout.blob_text(digest), os.O_RDONLY)
+                try:
+                    return os.pread(descriptor, size, start)
+                finally:
+                    os.close(descriptor)
+        except FileNotFoundError:
+            raise BlobNotFound(f"No blob {digest} is kept.") from None
+
     def size(self, digest: Digest) -> int | None:
         """The size of what bears the name."""
         try:

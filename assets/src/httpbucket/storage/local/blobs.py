@@ -63,6 +63,9 @@ class LocalBlobStore:
     def open(self, digest: Digest) -> BinaryIO:
         return self._names.open(digest)
 
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        return self._names.read_part(digest, start, size)
+
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
             return self._names.size(digest)

@@ -140,6 +140,11 @@ class MemoryBlobStore:
     def open(self, digest: Digest) -> BinaryIO:
         return _reader((self._blobs,), digest)
 
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        with self.open(digest) as reader:
+            reader.seek(start)
+            return reader.read(size)
+
     def size(self, digest: Digest) -> int | None:
         content = self._blobs.get(digest)
         return None if content is None else len(content)
