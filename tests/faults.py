@@ -71,9 +71,9 @@ class FaultyDisk(Disk):
         self._count("sync_everything")
         super().sync_everything(path)
 
-    def make_directory(self, path: Path | str, mode: int) -> None:
+    def make_directory(self, path: Path | str, mode: int, *, keeps_modes: bool = False) -> None:
         self._count("make_directory")
-        super().make_directory(path, mode)
+        super().make_directory(path, mode, keeps_modes=keeps_modes)
 
     def link(self, source: Path | str, target: Path | str, *, directory: int | None = None) -> None:
         self._count("link")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
-from httpbucket.storage.base import KnownBlob, Manifest, StagedFile
+from httpbucket.storage.base import BlobBatch, KnownBlob, Manifest, StagedFile
 from httpbucket.storage.memory import MemoryBlobStore, MemoryIndex, MemoryRecords
 
 
@@ -44,9 +44,9 @@ class RecordingRecords(MemoryRecords):
         super().__init__()
         self._journal = journal
 
-    def publish(self, record: Record) -> None:
+    def publish(self, record: Record, members: BlobBatch | None = None) -> None:
         self._journal.note("publish record")
-        super().publish(record)
+        super().publish(record, members)
 
 
 class RecordingIndex(MemoryIndex):

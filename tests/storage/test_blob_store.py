@@ -55,6 +55,20 @@ class TestBlobStore:
             keep(stores, content)
         assert kept_blobs(stores.blobs) == sorted(map(identity, contents))
 
+    def test_a_part_of_a_blob_can_be_read(self, stores: Stores) -> None:
+        keep(stores, b"0123456789")
+        parts = [(0, 10), (3, 4), (8, 5), (10, 1), (0, 0)]
+        blob = identity(b"0123456789")
+        assert [stores.blobs.read_part(blob, start, size) for start, size in parts] == [
+            b"0123456789",
+            b"3456",
+            b"89",
+            b"",
+            b"",
+        ]
+        with pytest.raises(BlobNotFound):
+            stores.blobs.read_part(identity(b"unknown"), 0, 1)
+
     def test_a_local_path_leads_to_the_bytes(self, stores: Stores) -> None:
         keep(stores, CONTENT)
         path = stores.blobs.local_path(identity(CONTENT))

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from httpbucket.domain.errors import StorageFull
 from httpbucket.domain.upload import Record
 from httpbucket.services import ingest
+from httpbucket.storage.base import BlobBatch
 from httpbucket.storage.memory import MemoryRecords
 from tests.backends import memory_stores
 from tests.builders import tar, tar_member
@@ -95,10 +96,10 @@ class TestUploadsOfTheirOwn:
 
     def test_what_was_published_before_the_store_failed_is_named(self, make_site: MakeSite) -> None:
         class Failing(MemoryRecords):
-            def publish(self, record: Record) -> None:
+            def publish(self, record: Record, members: BlobBatch | None = None) -> None:
                 if len(list(self.ids())) == 2:
                     raise StorageFull("No room.")
-                super().publish(record)
+                super().publish(record, members)
 
         site = make_site().rebuilt(memory_stores(records=Failing()))
         response = post(site.client, *(named(b"x", name) for name in "abcd"))

@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from httpbucket.domain.errors import StorageUnavailable
 from httpbucket.domain.pending_tree import PendingTree
 from httpbucket.domain.upload import Record
+from httpbucket.storage.base import BlobBatch
 from httpbucket.storage.memory import MemoryPendingTrees
 from httpbucket.web.trees import MOST_LIST_BYTES
 from tests.builders import tar, tar_member
@@ -134,11 +135,11 @@ class TestATreeOfWhichAllIsKept:
         publish = site.stores.records.publish
         freed: list[int | None] = []
 
-        def publish_late(record: Record) -> None:
+        def publish_late(record: Record, members: BlobBatch | None = None) -> None:
             assert record.manifest is not None
             contents = (record.manifest, *map(identity, FILES.values()))
             freed.extend(site.stores.blobs.free(digest) for digest in contents)
-            publish(record)
+            publish(record, members)
 
         site.stores.records.publish = publish_late  # type: ignore[method-assign]
         assert offer(site.client, sums(FILES)).status_code == 200

@@ -59,6 +59,8 @@ class TreePlan(Generic[Content]):
         self._findings = findings
         self._names: dict[str, PlannedFile[Content] | PlannedDirectory | _Symlink] = {}
         self._name_bytes = 0
+        #: Whether a member that was added is not in the tree, or another is in its place.
+        self.has_left_out = False
 
     def add_file(self, member: Member, content: Content) -> None:
         """Plan a regular file whose bytes are known as ``content``."""
@@ -100,6 +102,7 @@ class TreePlan(Generic[Content]):
         if earlier is not None and not both_directories:
             sentence = f"Several members are called {shown(path)}; the last one was kept."
             self._findings.add("duplicate-member", sentence)
+            self.has_left_out = True
         self._names[path] = planned
 
     def _count(self, name: str) -> None:
@@ -115,6 +118,8 @@ class TreePlan(Generic[Content]):
         if isinstance(earlier, PlannedFile):
             if member.path != member.target:
                 self._set(member.path, earlier)
+            else:
+                self.has_left_out = True
             return
         sentence = f"Member {shown(member.path)} is a hardlink to {shown(member.target)}, "
         self._findings.add(
@@ -155,6 +160,7 @@ class TreePlan(Generic[Content]):
         for path in sorted(parents):
             if isinstance(self._names.get(path), PlannedFile):
                 del self._names[path]
+                self.has_left_out = True
                 sentence = f"Member {shown(path)} is a file and also a directory of other members; "
                 self._findings.add("file-is-directory", f"{sentence}the file was left out.")
 

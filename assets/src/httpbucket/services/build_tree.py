@@ -40,12 +40,12 @@ class BuiltTree:
     files: int
     size: int
     findings: tuple[Finding, ...]
+    members: BlobBatch
     _manifest_file: IncomingFile
-    _batch: BlobBatch
 
     def keep(self, trees: TreeStore) -> None:
         """Make blobs of the members, then of the manifest that names them."""
-        self._batch.keep()
+        self.members.keep()
         trees.keep(self._manifest_file.staged, self.manifest.sha256)
 
     def rest(self) -> None:
@@ -54,7 +54,7 @@ class BuiltTree:
 
     def discard(self) -> None:
         """Forget what was not kept, and hold nothing any more. May be repeated."""
-        self._batch.discard()
+        self.members.discard()
 
 
 class TreeBuilder:
@@ -70,6 +70,7 @@ class TreeBuilder:
         self._identity = self._packing.algorithms.index("sha256")
         self._batch = blobs.batch()
         self._taken: list[bytes] = []
+        self._without_content: set[str] = set()
 
     def build(
         self, reader: BinaryIO, kind: ArchiveKind, source: Digest, budget: Budget
@@ -84,6 +85,7 @@ class TreeBuilder:
             # The last findings come with the plan's entries, and the header comes before those.
             planned = list(plan.entries())
             self._forget_what_no_entry_names(planned)
+            self._settle(plan, planned)
             header = ManifestHeader(
                 source, UNPACKER_VERSION, budget.limits.as_mapping(), findings.told()
             )
@@ -99,9 +101,10 @@ class TreeBuilder:
         for member, content in read_archive(reader, kind, budget=budget, findings=findings):
             self._check()
             if member.kind is MemberKind.FILE:
-                self._taken.append(self._take(content))
+                self._taken.append(self._take(content, member.path))
                 plan.add_file(member, self._taken[-1])
             else:
+                self._without_content.add(member.path)
                 plan.add(member)
         return plan
 
@@ -111,25 +114,32 @@ class TreeBuilder:
         for packed in set(self._taken) - named:
             self._batch.forget(self._packing.unpack(packed, "").sha256)
 
-    def _take(self, content: Iterable[bytes]) -> bytes:
+    def _settle(self, plan: TreePlan[bytes], planned: Iterable[_PlannedEntry]) -> None:
+        """Links and empty directories came without content, which could be staged at their path."""
+        if plan.has_left_out:
+            self._batch.settle(None)
+        else:
+            self._batch.settle([path for path, _ in planned if path in self._without_content])
+
+    def _take(self, content: Iterable[bytes], path: str) -> bytes:
         """Stage a member's content; what is known of it then, packed."""
         pieces = iter(content)
         first = next(pieces, b"")
         second = next(pieces, None)
         if second is None:
             raw = digests_of(first, self._packing.algorithms)
-            self._batch.add_bytes(first, sha256(raw[self._identity].hex()))
+            self._batch.add_bytes(first, sha256(raw[self._identity].hex()), path)
             return self._packing.pack_raw(raw, len(first), zlib.crc32(first))
-        return self._take_large(itertools.chain((first, second), pieces))
+        return self._take_large(itertools.chain((first, second), pieces), path)
 
-    def _take_large(self, pieces: Iterable[bytes]) -> bytes:
+    def _take_large(self, pieces: Iterable[bytes], path: str) -> bytes:
         incoming = self._act.new_file()
         for piece in pieces:
             self._check()
             incoming.write(piece)
         hasher = incoming.hasher
         digests = hasher.digests()
-        self._batch.add_staged(incoming.staged, sha256(digests["sha256"]))
+        self._batch.add_staged(incoming.staged, sha256(digests["sha256"]), path)
         return self._packing.pack(digests, hasher.size, hasher.crc32)
 
     def _written(self, header: ManifestHeader, planned: Sequence[_PlannedEntry]) -> BuiltTree:
@@ -141,8 +151,8 @@ class TreeBuilder:
             files=len(packed),
             size=sum(map(self._packing.size, packed)),
             findings=header.findings,
+            members=self._batch,
             _manifest_file=manifest_file,
-            _batch=self._batch,
         )
 
     def _entries(self, planned: Iterable[_PlannedEntry]) -> Iterator[ManifestEntry]:

@@ -228,6 +228,7 @@ class Ingest:
             folder=one.offer.folder,
             idempotency_key=terms.idempotency_key,
             received=terms.received,
+            members=unpacked.built.members if unpacked.built else None,
         )
         return self._publish.publish(draft, terms.headers, days=terms.days)
 

@@ -83,7 +83,14 @@ class Pack:
                 yield TarMember(name, shown.entry.size, modified, open_file, executable)
 
     def _content(self, sha256: bytes, start: int, size: int) -> Iterator[bytes]:
-        with self._blobs.open(Digest.of("sha256", sha256)) as reader:
+        digest = Digest.of("sha256", sha256)
+        if size <= _PIECE:
+            piece = self._blobs.read_part(digest, start, size)
+            # Otherwise as of a large one, in pieces or with an error.
+            if len(piece) == size:
+                yield piece
+                return
+        with self._blobs.open(digest) as reader:
             if start:
                 reader.seek(start)
             yield from read_exactly(reader, size)

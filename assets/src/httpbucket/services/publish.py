@@ -12,7 +12,7 @@ from httpbucket.domain.retention import Retention
 from httpbucket.domain.upload import Finding, NamedBlob, Receipt, Record, Tree, UploadId
 from httpbucket.services.reindex import add_to_index
 from httpbucket.services.replicate import ReplicaPlan, Replicate
-from httpbucket.storage.base import Index, Records, TreeStore
+from httpbucket.storage.base import BlobBatch, Index, Records, TreeStore
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class Draft:
     """What a record is to say, save for id, time and replicas; every blob it names is kept.
 
-    ``log`` are the steps taken so far, in plain words.
+    ``log`` are the steps taken so far, in plain words; ``members`` as in `Records.publish`.
     """
 
     uploaded: NamedBlob | None
@@ -32,6 +32,7 @@ class Draft:
     folder: str = ""
     idempotency_key: str | None = None
     received: datetime | None = None
+    members: BlobBatch | None = None
 
 
 class Publish:
@@ -82,7 +83,7 @@ class Publish:
         and they are made as `HeldDirectories.make` says.
         """
         plan = self._replicate.plan(headers)
-        record = self._publish(plan, self._record(draft, headers, days))
+        record = self._publish(plan, self._record(draft, headers, days), draft.members)
         log = [*draft.log, f"Recorded as upload {record.id}.", *plan.log]
         log += [f"Replica {one.path}, now {', '.join(one.latest)}." for one in record.replicas]
         return Receipt(record, tuple(log))
@@ -103,12 +104,12 @@ class Publish:
             idempotency_key=draft.idempotency_key,
         )
 
-    def _publish(self, plan: ReplicaPlan, record: Record) -> Record:
+    def _publish(self, plan: ReplicaPlan, record: Record, members: BlobBatch | None) -> Record:
         """Publish, with replicas; the index learns of what was published though these may fail."""
         published: list[Record] = []
 
         def publish(final: Record) -> None:
-            self._records.publish(final)
+            self._records.publish(final, members)
             published.append(final)
 
         try:

@@ -18,15 +18,24 @@ class BlobBatch(Protocol):
     from the moment that a content is taken until then, nobody frees the blob.
     """
 
-    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+    def add_bytes(self, content: bytes, digest: Digest, path: str = "") -> bool:
         """Take a small content whose SHA-256 is ``digest``, as the caller promises.
 
-        False when it was a blob, or in this batch, already.
+        ``path`` is where a tree has it that is being made, if `settle` is called. False when it
+        was a blob, or in this batch, already.
         """
         ...
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
-        """Take a staged file, as `BlobStore.keep` does. It is used up. False as of `add_bytes`."""
+    def add_staged(self, staged: StagedFile, digest: Digest, path: str = "") -> bool:
+        """Take a staged file, as `BlobStore.keep` does. It is used up. Else as `add_bytes`."""
+        ...
+
+    def settle(self, lacking: Collection[str] | None) -> None:
+        """Say that the tree is what was added at a path, and at the paths that are ``lacking``.
+
+        None says that it is not, for something that was added is left out. Then, or without this
+        call, `Records.publish` does not care for the paths.
+        """
         ...
 
     def hold(self, digest: Digest) -> bool:
@@ -99,6 +108,13 @@ class BlobStore(Protocol):
 
     def open(self, digest: Digest) -> BinaryIO:
         """A reader of the blob, seekable. The caller closes it. Raises `BlobNotFound`."""
+        ...
+
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        """So many bytes from ``start`` on, less where the blob ends. Raises `BlobNotFound`.
+
+        For those who read a little of many blobs.
+        """
         ...
 
     def size(self, digest: Digest) -> int | None:

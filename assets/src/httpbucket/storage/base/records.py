@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from httpbucket.domain.upload import Record, UploadId
+from httpbucket.storage.base.blobs import BlobBatch
 
 
 class Records(Protocol):
     """The uploads. A record is the only proof that something was uploaded."""
 
-    def publish(self, record: Record) -> None:
+    def publish(self, record: Record, members: BlobBatch | None = None) -> None:
         """Make the upload and all its names appear, in one step, and survive power loss.
 
+        ``members`` is a batch that is kept, to which the tree's files were added; a backend may
+        make the tree of it, and what the batch holds is held by the tree then.
         The caller promises that every blob and manifest that the record names is kept, and that
         the id is new. When this raises, nothing of the upload is to be seen; `ContentVanished`
         says that something which the record or its manifest names is gone, where a backend notices.

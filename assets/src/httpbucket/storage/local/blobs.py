@@ -63,6 +63,9 @@ class LocalBlobStore:
     def open(self, digest: Digest) -> BinaryIO:
         return self._names.open(digest)
 
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        return self._names.read_part(digest, start, size)
+
     def size(self, digest: Digest) -> int | None:
         with told_as_refusals():
             return self._names.size(digest)
@@ -109,6 +112,10 @@ class LocalBlobStore:
         # tells nothing: a copy of a store may be one without its hardlinks. In the trash a removed
         # upload still has names of all that was its own.
         if any(path.is_dir() for path in self._layout.trash.iterdir()):
+            return None
+        # Nor can names be told from those that a blob may have got since in a tree on its way in.
+        oldest = self._staging.oldest_tree()
+        if oldest is not None and status.st_ctime >= oldest - 1:
             return None
         pins = self._staging.count_pins(digest)
         return True if status.st_size and status.st_nlink > 1 + 2 * pins else None

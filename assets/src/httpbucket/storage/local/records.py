@@ -10,7 +10,8 @@ from pathlib import Path
 
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Record, Tree, UploadId
-from httpbucket.storage.base import TreeStore
+from httpbucket.storage.base import BlobBatch, TreeStore
+from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import (
     BLOB_MODE,
@@ -43,12 +44,12 @@ class LocalRecords:
         # Of the removed uploads that are damaged, which are met again and again.
         self._told: set[UploadId] = set()
 
-    def publish(self, record: Record) -> None:
+    def publish(self, record: Record, members: BlobBatch | None = None) -> None:
         with told_as_refusals():
             # Nobody else comes into the staging: it may be public from the start.
             aside = self._staging.directory(str(record.id), PUBLIC_DIRECTORY_MODE)
             try:
-                self._build(aside, record)
+                self._build(aside, record, members)
                 self._appear(aside, self._layout.upload(record.id))
             except BaseException:
                 self._staging.remove_tree(aside)
@@ -137,7 +138,7 @@ class LocalRecords:
             self._disk.rename(aside, directory)
             raise
 
-    def _build(self, aside: Path, record: Record) -> None:
+    def _build(self, aside: Path, record: Record, members: BlobBatch | None) -> None:
         places = self._make_folders(aside, record)
         with opened_directory(places[-1]) as directory:
             for named in record.named_blobs():
@@ -145,7 +146,7 @@ class LocalRecords:
         if record.tree:
             with opened_directory(aside) as directory:
                 self._linker.name(record.tree.manifest, MANIFEST_NAME, directory=directory)
-            self._name_tree(record.tree, places[-1])
+            self._make_tree(record.tree, places[-1] / record.tree.name, members)
         self._disk.write_new(aside / RECORD_NAME, record.to_bytes(), BLOB_MODE)
         if record.tree:
             self._disk.sync_everything(aside)
@@ -161,12 +162,16 @@ class LocalRecords:
             self._disk.make_directory(places[-1], PUBLIC_DIRECTORY_MODE)
         return places
 
-    def _name_tree(self, tree: Tree, place: Path) -> None:
-        root = place / tree.name
-        self._disk.make_directory(root, PUBLIC_DIRECTORY_MODE)
+    def _make_tree(self, tree: Tree, root: Path, members: BlobBatch | None) -> None:
+        lacking = members.move_tree(root) if isinstance(members, LocalBlobBatch) else None
+        if lacking is None:
+            self._disk.make_directory(root, PUBLIC_DIRECTORY_MODE)
+        elif not lacking:
+            return
         digest = tree.manifest.sha256
         with self._trees.load(digest) as manifest, opened_directory(root) as below:
-            self._linker.name_tree(manifest.entries, directory=below)
+            entries = (one for one in manifest.entries if lacking is None or one.path in lacking)
+            self._linker.name_tree(entries, directory=below)
 
     def _appear(self, aside: Path, target: Path) -> None:
         mode, below = PUBLIC_DIRECTORY_MODE, self._layout.archive

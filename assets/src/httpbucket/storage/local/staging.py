@@ -28,6 +28,7 @@ from httpbucket.storage.local.past_cache import (
     PastCache,
 )
 from httpbucket.storage.local.room import Room, Share
+from httpbucket.storage.local.staged_trees import TREES
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
@@ -314,6 +315,11 @@ class LocalStaging:
         patterns = (f"*/pin-{digest.hex}-*", f"*/batch-*/{digest.hex}*")
         pins = sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
         return pins + self._count_resumed(digest)
+
+    def oldest_tree(self) -> int | None:
+        """Since when there may be names on the way in that `count_pins` does not find."""
+        trees = self._layout.staging.glob(f"*/batch-*/{TREES}*")
+        return min((int(path.name.removeprefix(TREES)) for path in trees), default=None)
 
     def _count_resumed(self, digest: Digest) -> int:
         with suppress(FileNotFoundError):

@@ -63,13 +63,13 @@ class MemoryBlobBatch:
         self._waiting: dict[Digest, bytes] = {}
         self._pins = ExitStack()
 
-    def add_bytes(self, content: bytes, digest: Digest) -> bool:
+    def add_bytes(self, content: bytes, digest: Digest, path: str = "") -> bool:
         is_new = self._store.size(digest) is None and digest not in self._waiting
         self._waiting[digest] = content
         self._pins.enter_context(self._store.pinned(digest))
         return is_new
 
-    def add_staged(self, staged: StagedFile, digest: Digest) -> bool:
+    def add_staged(self, staged: StagedFile, digest: Digest, path: str = "") -> bool:
         is_new = self.add_bytes(_content_of(staged), digest)
         staged.discard()
         return is_new
@@ -85,6 +85,9 @@ class MemoryBlobBatch:
 
     def forget(self, digest: Digest) -> None:
         self._waiting.pop(digest, None)
+
+    def settle(self, lacking: Collection[str] | None) -> None:
+        """Of trees there is nothing but their manifests."""
 
     def keep(self) -> None:
         for digest, content in self._waiting.items():
@@ -136,6 +139,11 @@ class MemoryBlobStore:
 
     def open(self, digest: Digest) -> BinaryIO:
         return _reader((self._blobs,), digest)
+
+    def read_part(self, digest: Digest, start: int, size: int) -> bytes:
+        with self.open(digest) as reader:
+            reader.seek(start)
+            return reader.read(size)
 
     def size(self, digest: Digest) -> int | None:
         content = self._blobs.get(digest)

@@ -11,7 +11,7 @@ from datetime import datetime
 from httpbucket.domain.errors import PendingTreeNotFound, UploadNotFound
 from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.domain.upload import Record, Replica, UploadId
-from httpbucket.storage.base import MOST_PENDING, TURN_SECONDS, HeldDirectories
+from httpbucket.storage.base import MOST_PENDING, TURN_SECONDS, BlobBatch, HeldDirectories
 from httpbucket.storage.memory.turns import _held
 
 
@@ -22,7 +22,7 @@ class MemoryRecords:
         self._records: dict[UploadId, bytes] = {}
         self._removed: dict[UploadId, Record] = {}
 
-    def publish(self, record: Record) -> None:
+    def publish(self, record: Record, members: BlobBatch | None = None) -> None:
         self._records[record.id] = record.to_bytes()
 
     def load(self, upload: UploadId) -> Record:
