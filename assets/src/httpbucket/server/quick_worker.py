@@ -15,7 +15,6 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
-from httpbucket.server.gathering import Gathering
 from httpbucket.server.incoming import is_closed
 from httpbucket.server.learning import Learner, answer_of
 from httpbucket.server.places import Places
@@ -23,6 +22,7 @@ from httpbucket.server.plain_head import MOST_BYTES, PlainHead
 from httpbucket.server.plain_upload import MOST_BYTES as MOST_UPLOAD_BYTES
 from httpbucket.server.plain_upload import PlainUploads
 from httpbucket.server.remembered import Answer, Remembered, key_of
+from httpbucket.server.whole_request import WholeRequest
 from httpbucket.server.worker import PatientWorker
 
 
@@ -76,7 +76,7 @@ class QuickWorker(PatientWorker):
         conn.init()
         conn.sock.setblocking(False)
         places = self.places or Places(1)
-        request = Gathering(conn, places)
+        request = WholeRequest(conn, places)
         head = uploads.head_of(request.start(MOST_UPLOAD_BYTES))
         body = request.body(head.size, head.length) if head else None
         answer = None

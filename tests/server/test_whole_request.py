@@ -10,8 +10,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
-from httpbucket.server.gathering import REST_SECONDS, Gathering
 from httpbucket.server.places import Places
+from httpbucket.server.whole_request import REST_SECONDS, WholeRequest
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def unread(conn: TConn) -> bytes:
 
 def test_what_is_there_is_taken(conn: TConn, theirs: socket.socket) -> None:
     theirs.sendall(b"head body")
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     assert request.start(100) == b"head body"
     assert request.body(5, 4) == b"body"
     assert unread(conn) == b""
@@ -50,14 +50,14 @@ def test_what_is_there_is_taken(conn: TConn, theirs: socket.socket) -> None:
 def test_what_was_read_before_comes_first(conn: TConn, theirs: socket.socket) -> None:
     conn.parser.unreader.unread(b"head bo")
     theirs.sendall(b"dy")
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     assert request.start(100) == b"head bo"
     assert request.body(5, 4) == b"body"
 
 
 def test_a_rest_that_does_not_come_is_not_waited_for(conn: TConn, theirs: socket.socket) -> None:
     theirs.sendall(b"head bo")
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     request.start(100)
     assert request.body(5, 4) is None
     request.give_back()
@@ -74,7 +74,7 @@ def test_a_rest_that_comes_bit_by_bit_is_not_waited_for_either(
         return next(moments) * REST_SECONDS / 3
 
     theirs.sendall(b"head bo")
-    request = Gathering(conn, Places(1), clock=clock)
+    request = WholeRequest(conn, Places(1), clock=clock)
     request.start(100)
     assert request.body(5, 1000) is None
     assert next(moments) == 6
@@ -85,14 +85,14 @@ def test_a_rest_that_comes_bit_by_bit_is_not_waited_for_either(
 def test_a_client_that_ended_gives_no_more(conn: TConn, theirs: socket.socket) -> None:
     theirs.sendall(b"head bo")
     theirs.close()
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     request.start(100)
     assert request.body(5, 4) is None
 
 
 def test_more_than_one_request_is_given_back(conn: TConn, theirs: socket.socket) -> None:
     theirs.sendall(b"head bodyhead")
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     request.start(100)
     assert request.body(5, 4) is None
     request.give_back()
@@ -100,7 +100,7 @@ def test_more_than_one_request_is_given_back(conn: TConn, theirs: socket.socket)
 
 
 def test_nothing_at_all_is_nothing(conn: TConn, theirs: socket.socket) -> None:
-    request = Gathering(conn, Places(1))
+    request = WholeRequest(conn, Places(1))
     assert request.start(100) == b""
     request.give_back()
     theirs.sendall(b"head")

@@ -13,7 +13,7 @@ from httpbucket.server.places import Places
 REST_SECONDS = 0.002
 
 
-class Gathering:
+class WholeRequest:
     """What came of the next request on a connection, whose reads must not block.
 
     What is not answered is given back, and reads as if it had never been taken.
