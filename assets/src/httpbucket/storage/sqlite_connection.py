@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -124,9 +124,12 @@ class Database:
         """A connection to ask several things; each statement sees what was committed before it."""
         return _Reading(self)
 
-    @contextmanager
-    def one_moment(self) -> Iterator[sqlite3.Connection]:
+    def one_moment(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection whose every statement sees what was committed before the first."""
+        return self._in_transaction()
+
+    @contextmanager
+    def _in_transaction(self) -> Iterator[sqlite3.Connection]:
         with self.reading() as connection:
             connection.execute("BEGIN")
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -125,8 +126,17 @@ class Index(Protocol):
         """
         ...
 
-    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
-        """The blobs (SHA-256, raw) with this digest, all of which stay until then without a lease.
+    def one_moment(self) -> AbstractContextManager[None]:
+        """Meanwhile this thread's questions may be answered as of one moment after its begin.
+
+        For a few questions that are there already, so that each costs less. Raises nothing.
+        """
+        ...
+
+    def find_lasting(
+        self, digests: Sequence[Digest], until: datetime
+    ) -> Sequence[Sequence[bytes] | None]:
+        """For each digest the blobs (SHA-256, raw), all of which stay until then without a lease.
 
         None where one look does not tell: then `find`, `is_complete` and `lease` do. An empty
         answer is a sure one.

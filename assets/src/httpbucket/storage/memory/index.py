@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -152,8 +153,11 @@ class MemoryIndex:
         uploads = self._uploads.values()
         return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
 
-    def find_lasting(self, digest: Digest, until: datetime) -> None:
-        return None
+    def one_moment(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def find_lasting(self, digests: Sequence[Digest], until: datetime) -> Sequence[None]:
+        return [None] * len(digests)
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return frozenset(
