@@ -14,6 +14,7 @@ import pytest
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
+from httpbucket.storage.base import FoundMany
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.storage.sqlite_quick import QuickIndex
 from tests.examples import descriptor, record_of
@@ -152,6 +153,39 @@ def test_one_look_tells_all_blobs_of_a_digest(index: SqliteIndex, quick: QuickIn
         index.add(record_of(one, number=number), None)
     (found,) = lasting(quick, Digest("md5", "0" * 32))
     assert set(found) == {one.sha256.value for one in alike}
+
+
+class TestManyInOneLook:
+    @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+    def test_those_that_are_known_are_found(self, index: SqliteIndex, algorithm: str) -> None:
+        index.mark_complete(agreed_day="")
+        known, unknown = (bytes.fromhex(one.digests[algorithm]) for one in (ONE, OTHER))
+        found = index.find_many_lasting(algorithm, [unknown, known, known], UNTIL)
+        assert found is not None
+        assert ([*found.values], [*found.blobs]) == ([known], [ONE.sha256.value])
+        assert index.find_many_lasting(algorithm, [], UNTIL) == FoundMany([], [])
+
+    def test_an_incomplete_index_tells_nothing(self, index: SqliteIndex) -> None:
+        asked = [ONE.sha256.value]
+        assert index.find_many_lasting("sha256", asked, UNTIL) is None
+        index.mark_complete(agreed_day="")
+        index.database.note_gap()
+        assert index.find_many_lasting("sha256", asked, UNTIL) is None
+
+    def test_what_may_need_a_lease_takes_more(self, index: SqliteIndex) -> None:
+        index.mark_complete(agreed_day="")
+        index.add(replace(record_of(OTHER, number=1), expires=UNTIL), None)
+        asked = [ONE.sha256.value]
+        assert index.find_many_lasting("sha256", asked, UNTIL) == FoundMany(asked, asked)
+        later = UNTIL + timedelta(seconds=1)
+        assert index.find_many_lasting("sha256", asked, later) is None
+
+    def test_an_alias_of_what_no_upload_names_takes_more(self, index: SqliteIndex) -> None:
+        index.mark_complete(agreed_day="")
+        with index.database.writing() as connection:
+            connection.execute("DELETE FROM blob")
+        assert index.find_many_lasting("md5", [bytes.fromhex(ONE.digests["md5"])], UNTIL) is None
+        assert lasting(index, Digest("md5", ONE.digests["md5"])) == [None]
 
 
 class TestOneMoment:

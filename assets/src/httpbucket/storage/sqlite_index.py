@@ -15,11 +15,11 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
+from httpbucket.storage.base import FoundMany, FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
-from httpbucket.storage.sqlite_lasting import find_lasting
+from httpbucket.storage.sqlite_lasting import find_lasting, find_many_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
@@ -119,6 +119,14 @@ class SqliteIndex:
     def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         with self.database.one_moment() as connection:
             return find_many(connection, algorithm, values)
+
+    def find_many_lasting(
+        self, algorithm: str, values: Sequence[bytes], until: datetime
+    ) -> FoundMany | None:
+        if self.database.has_gap():
+            return None
+        with self.database.one_moment() as connection:
+            return find_many_lasting(connection, algorithm, values, until.timestamp())
 
     def lease(
         self,

@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from httpbucket.domain.digest import Digest
+from httpbucket.storage.base import FoundMany
+from httpbucket.storage.sqlite_many import find_blobs, find_many
 
 # Whether all uploads are known, and none goes before then.
 _STATE = """
@@ -30,13 +32,33 @@ def find_lasting(
 ) -> list[Sequence[bytes] | None]:
     """What `Index.find_lasting` says, in Unix time; the connection is in a transaction."""
     cursor = connection.cursor()
-    ((is_complete, is_lasting),) = cursor.execute(_STATE, (until,)).fetchall()
+    is_complete, is_lasting = _state(cursor, until)
     if not is_complete:
         return [None] * len(digests)
     return [_find(cursor, digest, is_lasting) for digest in digests]
 
 
-def _find(cursor: sqlite3.Cursor, digest: Digest, is_lasting: int) -> Sequence[bytes] | None:
+def find_many_lasting(
+    connection: sqlite3.Connection, algorithm: str, values: Sequence[bytes], until: float
+) -> FoundMany | None:
+    """What `Index.find_many_lasting` says, as above."""
+    if not all(_state(connection.cursor(), until)):
+        return None
+    if algorithm == "sha256":
+        blobs = find_blobs(connection, values)
+        return FoundMany(blobs, blobs)
+    pairs = find_many(connection, algorithm, values)
+    found = FoundMany([value for value, _ in pairs], [blob for _, blob in pairs])
+    are_named = len(find_blobs(connection, found.blobs)) == len(set(found.blobs))
+    return found if are_named else None
+
+
+def _state(cursor: sqlite3.Cursor, until: float) -> tuple[bool, bool]:
+    ((is_complete, is_lasting),) = cursor.execute(_STATE, (until,)).fetchall()
+    return is_complete, is_lasting
+
+
+def _find(cursor: sqlite3.Cursor, digest: Digest, is_lasting: bool) -> Sequence[bytes] | None:
     value = digest.value
     if digest.algorithm == "sha256":
         if not cursor.execute(_BY_SHA256, (value,)).fetchall():

@@ -24,6 +24,17 @@ class KnownBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMany:
+    """Digests and the blobs that they name, raw: each of the ``values`` is one of its blob's.
+
+    Both are the same list where the digests are the names of blobs.
+    """
+
+    values: Sequence[bytes]
+    blobs: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class FoundUploads:
     """Uploads that were looked for, newest first; older ones than ``next_before`` may fit too.
 
@@ -106,6 +117,15 @@ class Index(Protocol):
         """What `find` says to many digests, of one moment: pairs of a digest and a SHA-256.
 
         Digests are raw here, because a hundred thousand `Digest` take longer than their answer.
+        """
+        ...
+
+    def find_many_lasting(
+        self, algorithm: str, values: Sequence[bytes], until: datetime
+    ) -> FoundMany | None:
+        """The same, where all that is found stays until then without a lease.
+
+        None where one look does not tell: then `find_many`, `is_complete` and `lease` do.
         """
         ...
 

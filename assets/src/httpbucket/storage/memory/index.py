@@ -124,6 +124,9 @@ class MemoryIndex:
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
 
+    def find_many_lasting(self, algorithm: str, values: Sequence[bytes], until: datetime) -> None:
+        return None
+
     def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         return [
             (value, found.value)
