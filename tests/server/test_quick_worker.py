@@ -14,7 +14,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
-from httpbucket.server import quick_worker
+from httpbucket.server import gathering
 from httpbucket.server.growing_pool import GrowingPool
 from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead
@@ -140,7 +140,7 @@ def test_what_came_on_several_connections_is_read_before_anything_is_looked_up(
 
 def test_more_than_are_answered_together_are_all_answered(worker: Worker) -> None:
     with ExitStack() as stack:
-        pairs = [connect(worker) for _ in range(quick_worker._AT_ONCE + 3)]
+        pairs = [connect(worker) for _ in range(gathering._AT_ONCE + 3)]
         for conn, theirs in pairs:
             stack.enter_context(conn.sock)
             stack.enter_context(theirs)

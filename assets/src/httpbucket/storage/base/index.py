@@ -116,7 +116,8 @@ class Index(Protocol):
     ) -> Collection[tuple[bytes, bytes]]:
         """What `find` says to many digests, of one moment: pairs of a digest and a SHA-256.
 
-        Digests are raw here, because a hundred thousand `Digest` take longer than their answer.
+        Digests are raw here, because a hundred thousand `Digest` take longer than their answer. The
+        caller promises that they are as long as that algorithm's.
         """
         ...
 
