@@ -175,6 +175,31 @@ def test_a_request_that_comes_in_two_pieces_is_answered(two: Two) -> None:
             assert wire.receive_answer("HEAD").status == 200
 
 
+def test_whatever_was_acknowledged_is_known_to_every_later_question(
+    servers: ServerFactory,
+) -> None:
+    server = servers.start(FSYNC="off", WEB_CONCURRENCY="2", ANONYMOUS="read,upload,delete")
+    with ExitStack() as stack:
+        wires = [stack.enter_context(server.connect()) for _ in range(12)]
+
+        def statuses(target: str) -> set[int]:
+            """What all are answered, who ask at once, each beside somebody who asks otherwise."""
+            for number, wire in enumerate(wires):
+                wire.send(head(UNKNOWN if number % 3 == 2 else target, HOST))
+            answers = [wire.receive_answer("HEAD").status for wire in wires]
+            assert {answers.pop(number) for number in (11, 8, 5, 2)} == {404}
+            return set(answers)
+
+        for number in range(25):
+            content = b"content %d" % number
+            target = f"/checksum/{digest(content)}"
+            assert statuses(target) == {404}
+            upload = server.upload(content)["path"]["upload"]
+            assert statuses(target) == {200}
+            assert server.request("DELETE", f"/{upload}").status == 200
+            assert statuses(target) == {404}
+
+
 def test_a_drop_box_tells_nobody_what_it_holds(servers: ServerFactory) -> None:
     server = servers.start(WEB_CONCURRENCY="1", ANONYMOUS="upload")
     server.upload(CONTENT)

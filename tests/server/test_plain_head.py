@@ -19,8 +19,15 @@ HOST = "Host: bucket.example:5000\r\n"
 
 
 def answer_to(request: str | bytes) -> bytes | None:
-    head = PlainHead(lambda digest: KNOWN if digest == DIGEST else None, Config())
-    return head.answer_to(request.encode("latin-1") if isinstance(request, str) else request)
+    (answer,) = answers_to(request.encode("latin-1") if isinstance(request, str) else request)
+    return answer
+
+
+def answers_to(*requests: bytes) -> list[bytes | None]:
+    head = PlainHead(
+        lambda digests: [KNOWN if one == DIGEST else None for one in digests], Config()
+    )
+    return head.answers_to(requests)
 
 
 PLAIN = [
@@ -112,6 +119,20 @@ def test_what_the_application_has_to_answer_is_not() -> None:
     assert answer_to(f"HEAD /checksum/x HTTP/1.1\r\n{HOST}\r\n") is None
 
 
+def test_several_requests_are_answered_in_their_order() -> None:
+    plain, unusual = f"{LINE}{HOST}\r\n".encode(), UNUSUAL[0].encode()
+    other = plain.replace(DIGEST.encode(), b"00" * 32)
+    answers = answers_to(unusual, plain, other, b"GET / HTTP/1.1\r\n", plain)
+    assert [answer is not None for answer in answers] == [False, True, False, False, True]
+
+
+def test_a_long_question_is_read_as_a_short_one_is() -> None:
+    padding = f"Referer: {'x' * 600}\r\n"
+    for fields in (padding + HOST, HOST + padding):
+        assert answer_to(f"{LINE}{fields}\r\n") == answer_to(f"{LINE}{HOST}\r\n")
+        assert answer_to(f"{LINE}{fields}{HOST}\r\n") is None
+
+
 @pytest.mark.parametrize("count", range(len(LINE) + len(HOST) + 2))
 def test_a_partial_request_is_not(count: int) -> None:
     assert answer_to(f"{LINE}{HOST}\r\n"[:count]) is None
@@ -120,10 +141,10 @@ def test_a_partial_request_is_not(count: int) -> None:
 def test_the_date_is_that_of_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_000_000_000.5]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    head = PlainHead(lambda digest: KNOWN, Config())
+    head = PlainHead(lambda digests: [KNOWN], Config())
     dates = []
     for _ in range(2):
-        written = head.answer_to(f"{LINE}{HOST}\r\n".encode()) or b""
+        written = head.answers_to([f"{LINE}{HOST}\r\n".encode()])[0] or b""
         dates += re.findall(rb"Date: (.*)\r", written)
         now[0] += 1
     assert dates == [b"Sun, 09 Sep 2001 01:46:40 GMT", b"Sun, 09 Sep 2001 01:46:41 GMT"]

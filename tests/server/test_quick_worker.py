@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
 
+from httpbucket.server import gathering
 from httpbucket.server.growing_pool import GrowingPool
 from httpbucket.server.learning import Learner
 from httpbucket.server.plain_head import PlainHead
@@ -35,7 +37,7 @@ class Worker(QuickWorker):
 
     def __init__(self) -> None:
         super().__init__(1, 1, [], None, 30, Config(), None)
-        self.plain_head = PlainHead(lambda digest: ANSWER, self.cfg)
+        self.plain_head = PlainHead(lambda digests: [ANSWER] * len(digests), self.cfg)
         self.plain_uploads = PlainUploads(self.keep, self.cfg)
         self.kept: list[PlainUpload] = []
         self.is_gone: list[bool] = []
@@ -107,6 +109,80 @@ def test_a_plain_question_needs_no_thread(
     assert worker.in_threads == []
     assert [*worker.keepalived_conns] == [conn]
     assert [*worker.pending_conns] == []
+
+
+def connect(worker: Worker) -> tuple[TConn, socket.socket]:
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(10)
+    conn = TConn(worker.cfg, ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    worker._await_first_bytes(conn)
+    return conn, theirs
+
+
+def test_what_came_on_several_connections_is_read_before_anything_is_looked_up(
+    worker: Worker,
+) -> None:
+    steps = []
+
+    @contextmanager
+    def one_moment() -> Iterator[None]:
+        steps.append("moment")
+        yield
+        steps.append("end")
+
+    def answers(digests: Sequence[str]) -> list[HeadAnswer | None]:
+        steps.append(" ".join(digests))
+        return [ANSWER if digest == "0" else None for digest in digests]
+
+    worker.one_moment = one_moment
+    worker.plain_head = PlainHead(answers, worker.cfg)
+    with ExitStack() as stack:
+        pairs = [connect(worker) for _ in range(4)]
+        for conn, theirs in pairs:
+            stack.enter_context(conn.sock)
+            stack.enter_context(theirs)
+        requests = [REQUEST, REQUEST.replace(b"m/0", b"m/1"), b"GET / HTTP/1.1\r\n", REQUEST]
+        for (_, theirs), request in zip(pairs, requests, strict=True):
+            theirs.sendall(request)
+        dispatch(worker)
+        assert steps == ["moment", "0 1 0", "end"]
+        assert worker.in_threads == [pairs[1][0], pairs[2][0]]
+        assert [conn.parser.unreader.read() for conn in worker.in_threads] == requests[1:3]
+        for number in (0, 3):
+            assert pairs[number][1].recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert [*worker.keepalived_conns] == [pairs[0][0], pairs[3][0]]
+
+
+def test_more_than_are_answered_together_are_all_answered(worker: Worker) -> None:
+    with ExitStack() as stack:
+        pairs = [connect(worker) for _ in range(gathering._AT_ONCE + 3)]
+        for conn, theirs in pairs:
+            stack.enter_context(conn.sock)
+            stack.enter_context(theirs)
+            theirs.sendall(REQUEST)
+        dispatch(worker)
+        assert all(theirs.recv(1000).startswith(b"HTTP/1.1 200 OK") for _, theirs in pairs)
+        assert worker.nr == len(pairs)
+
+
+def test_connections_whose_time_is_over_are_closed_whoever_was_answered_meanwhile(
+    worker: Worker, conn: TConn, theirs: socket.socket
+) -> None:
+    worker.nr_conns = 2
+    other, others = connect(worker)
+    with other.sock, others:
+        for end in (theirs, others, theirs):
+            end.sendall(REQUEST)
+            dispatch(worker)
+            end.recv(1000)
+        # The first connection was answered last, and stands first.
+        assert [*worker.keepalived_conns] == [conn, other]
+        other.timeout = 0.0
+        worker._order_at = 0.0
+        worker.murder_keepalived()
+        assert [*worker.keepalived_conns] == [conn]
+        assert others.recv(1000) == b""
+        assert worker.nr_conns == 1
 
 
 @pytest.mark.parametrize("request_bytes", [b"HEAD /ch", REQUEST * 2, b"GET / HTTP/1.1\r\n"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from httpbucket.domain.checksum_file import ChecksumEntry, read_checksum_file
+from httpbucket.domain.checksum_runs import ChecksumRun, read_runs
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, IndexNotReady
 from httpbucket.services.ask import Ask
@@ -47,16 +47,14 @@ def ask_of(stores: Stores, index: Index | None = None) -> Ask:
     )
 
 
-def lines(
-    *contents: bytes, algorithm: str = "sha256", preferred: str = "md5"
-) -> list[ChecksumEntry]:
+def lines(*contents: bytes, algorithm: str = "sha256", preferred: str = "md5") -> list[ChecksumRun]:
     sums = [hashlib.new(algorithm, content).hexdigest().encode() for content in contents]
     text = b"".join(b"%s  %s.xml\n" % pair for pair in zip(sums, contents, strict=True))
-    return list(read_checksum_file([text], preferred=preferred))
+    return list(read_runs([text], preferred=preferred))
 
 
-def names(entries: list[ChecksumEntry]) -> list[str]:
-    return [entry.name for entry in entries]
+def names(raws: list[bytes]) -> list[str]:
+    return [raw.decode().split()[1] for raw in raws]
 
 
 def add(
@@ -92,9 +90,9 @@ class TestMissing:
 
     def test_a_digest_of_one_algorithm_is_not_taken_for_another(self, stores: Stores) -> None:
         add(stores, THERE)
-        [entry] = lines(THERE)
-        other = entry._replace(algorithms=("sha3_256",))
-        assert ask_of(stores).missing([other, entry]) == [other]
+        [run] = lines(THERE)
+        other = run._replace(algorithms=("sha3_256",), raws=[b"other"])
+        assert ask_of(stores).missing([other, run]) == [b"other"]
 
     def test_a_blob_that_was_removed_by_hand_is_missing(
         self, stores: Stores, layout: Layout
@@ -118,9 +116,9 @@ class TestWhileTheIndexIsRebuilt:
 
     def test_the_same_hex_under_two_algorithms_is_two_questions(self, stores: Stores) -> None:
         stores.index.add(keep_upload(stores, THERE), None)
-        [entry] = lines(THERE)
+        [run] = lines(THERE)
         with pytest.raises(IndexNotReady):
-            ask_of(stores).missing([entry._replace(algorithms=("sha3_256",)), entry])
+            ask_of(stores).missing([run._replace(algorithms=("sha3_256",)), run])
 
     def test_another_digest_is_never_called_missing(self, stores: Stores) -> None:
         keep_upload(stores, THERE)
@@ -178,8 +176,8 @@ class TestLeases:
         try:
             answer = WAYS[way](ask_of(stores, index), identity(EXPIRING))
         except BlobNotFound:
-            answer = lines(EXPIRING)
-        assert answer == lines(EXPIRING)
+            answer = lines(EXPIRING)[0].raws
+        assert answer == lines(EXPIRING)[0].raws
 
 
 class ForgettingIndex(RecordingIndex):

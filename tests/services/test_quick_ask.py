@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import BlobNotFound, IndexNotReady
+from httpbucket.domain.errors import IndexNotReady
 from httpbucket.services.quick_ask import QuickAsk
+from httpbucket.storage.base import Index
+from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Stores
 from tests.backends import local_backend
 from tests.examples import NOW, descriptor, keep_upload
@@ -47,9 +49,13 @@ def usual(stores: Stores) -> AskCounting:
 
 @pytest.fixture
 def quick(stores: Stores, usual: AskCounting) -> QuickAsk:
+    return quick_ask(stores, usual, stores.index)
+
+
+def quick_ask(stores: Stores, usual: AskCounting, index: Index | None) -> QuickAsk:
     return QuickAsk(
         ask=usual,  # type: ignore[arg-type]
-        index=stores.index,
+        index=index,
         blobs=stores.blobs,
         lease_seconds=86_400,
         now=lambda: NOW,
@@ -60,35 +66,36 @@ def test_known_and_unknown_take_one_look(
     stores: Stores, quick: QuickAsk, usual: AskCounting
 ) -> None:
     stores.index.mark_complete(agreed_day="")
-    for digest in THERE.all_digests():
-        quick.require((digest,))
-    for digest in UNKNOWN.all_digests():
-        with pytest.raises(BlobNotFound):
-            quick.require((digest,))
-    with pytest.raises(BlobNotFound):
-        quick.require(())
-    quick.require((UNKNOWN.sha256, THERE.sha256))
+    known = [(digest,) for digest in THERE.all_digests()]
+    unknown = [(digest,) for digest in UNKNOWN.all_digests()]
+    both = (UNKNOWN.sha256, THERE.sha256)
+    answers = quick.answers([*known, *unknown, both, (), both[:1], *known])
+    expected = [True] * len(known) + [False] * len(unknown) + [True, False, False]
+    assert answers == expected + [True] * len(known)
     assert usual.count == 0
+
+
+def test_nothing_asked_is_nothing_answered(quick: QuickAsk) -> None:
+    assert quick.answers([]) == []
 
 
 def test_while_the_index_is_rebuilt_all_is_asked_in_full(
     stores: Stores, quick: QuickAsk, usual: AskCounting
 ) -> None:
-    quick.require((THERE.sha256,))
-    with pytest.raises(IndexNotReady):
-        quick.require((Digest("md5", UNKNOWN.digests["md5"]),))
+    unknown = Digest("md5", UNKNOWN.digests["md5"])
+    assert quick.answers([(THERE.sha256,), (unknown,)]) == [True, None]
     assert usual.count == 2
 
 
 def test_what_is_gone_from_the_disk_is_not_there(
     stores: Stores, quick: QuickAsk, usual: AskCounting
 ) -> None:
+    stores.index.add(keep_upload(stores, b"gone", number=1), None)
     stores.index.mark_complete(agreed_day="")
-    path = stores.blobs.local_path(THERE.sha256)
+    path = stores.blobs.local_path(GONE.sha256)
     assert path is not None
     path.unlink()
-    with pytest.raises(BlobNotFound):
-        quick.require((THERE.sha256,))
+    assert quick.answers([(GONE.sha256,), (THERE.sha256,)]) == [False, True]
     assert usual.count == 1
 
 
@@ -98,21 +105,24 @@ def test_what_may_go_soon_gets_its_lease(
     expiring = replace(keep_upload(stores, b"gone", number=1), expires=NOW + timedelta(hours=1))
     stores.index.add(expiring, None)
     stores.index.mark_complete(agreed_day="")
-    quick.require((GONE.sha256,))
+    assert quick.answers([(GONE.sha256,), (UNKNOWN.sha256,)]) == [True, False]
     assert usual.count == 1
     assert stores.index.lease_until(GONE.sha256) is not None
+
+
+def test_what_the_index_cannot_tell_is_nobodys_answer(stores: Stores, usual: AskCounting) -> None:
+    class Busy(MemoryIndex):
+        def find_lasting(self, digests: Sequence[Digest], until: datetime) -> Sequence[None]:
+            raise IndexNotReady("busy")
+
+    quick = quick_ask(stores, usual, Busy())
+    assert quick.answers([(THERE.sha256,), (UNKNOWN.sha256,)]) == [None, None]
+    assert usual.count == 0
 
 
 def test_where_leases_are_given_whatever_there_is_all_is_asked_in_full(
     stores: Stores, usual: AskCounting
 ) -> None:
     stores.index.mark_complete(agreed_day="")
-    quick = QuickAsk(
-        ask=usual,  # type: ignore[arg-type]
-        index=None,
-        blobs=stores.blobs,
-        lease_seconds=86_400,
-        now=lambda: NOW,
-    )
-    quick.require((THERE.sha256,))
+    assert quick_ask(stores, usual, None).answers([(THERE.sha256,)]) == [True]
     assert usual.count == 1

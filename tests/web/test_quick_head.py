@@ -21,6 +21,11 @@ def quick(site: Site) -> QuickHead:
     return QuickHead(site.app, lookup, checksum_type=site.settings.checksum_type)
 
 
+def answer_of(site: Site, digest: str) -> HeadAnswer | None:
+    (answer,) = quick(site).answers([digest])
+    return answer
+
+
 def as_answer(response: TestResponse) -> HeadAnswer:
     return HeadAnswer(response.status, tuple(response.headers))
 
@@ -35,26 +40,33 @@ def stored(site: Site) -> Site:
 @pytest.mark.parametrize("accept", ["*/*", "text/html"])
 def test_it_is_what_the_application_answers(stored: Site, digest: str, accept: str) -> None:
     usual = stored.client.head(f"/checksum/{digest}", headers={"Accept": accept})
-    assert quick(stored).answer(digest) == as_answer(usual)
+    assert answer_of(stored, digest) == as_answer(usual)
 
 
 def test_bare_hex_means_the_checksum_type_first(make_site: MakeSite) -> None:
     site = make_site(CHECKSUM_TYPE="sha3_256")
     digest = descriptor(b"content", algorithms=["sha3_256"]).digests["sha3_256"]
     usual = site.client.head(f"/checksum/{digest}")
-    assert quick(site).answer(digest) == as_answer(usual)
+    assert answer_of(site, digest) == as_answer(usual)
 
 
 def test_an_ambiguous_digest_is_known(site: Site) -> None:
     collide(site)
-    answer = quick(site).answer("0" * 32)
+    answer = answer_of(site, "0" * 32)
     assert answer is not None
     assert answer.status == "200 OK"
 
 
+def test_several_are_answered_in_their_order(stored: Site) -> None:
+    known, unknown, mistaken = EVERY_FORM[0], "0" * 64, MISTAKEN[0]
+    answers = quick(stored).answers([known, mistaken, unknown, known, unknown, mistaken])
+    statuses = [answer and answer.status[:3] for answer in answers]
+    assert statuses == ["200", None, "404", "200", "404", None]
+
+
 @pytest.mark.parametrize("digest", MISTAKEN)
 def test_what_is_no_digest_is_left_to_the_application(site: Site, digest: str) -> None:
-    assert quick(site).answer(digest) is None
+    assert answer_of(site, digest) is None
 
 
 @pytest.mark.parametrize("error", [IndexNotReady("busy"), StorageUnavailable("broken")])
@@ -64,5 +76,5 @@ def test_what_cannot_be_known_at_once_is_left_to_the_application(
     index = RecordingIndex(Journal())
     index.refusal = error
     ask = build(site.settings, replace(site.stores, quick_index=index)).quick_ask
-    assert QuickHead(site.app, ask, checksum_type="md5").answer("0" * 32) is None
+    assert QuickHead(site.app, ask, checksum_type="md5").answers(["0" * 32]) == [None]
     assert with_broken_index(site, error).head("/checksum/" + "0" * 32).status_code == 503

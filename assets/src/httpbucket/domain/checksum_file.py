@@ -88,14 +88,20 @@ def read_checksum_file(pieces: Iterable[bytes], *, preferred: str) -> Iterator[C
     (('md5',), 'a b.txt')
     """
     before = 0
-    for lines, end in _lines(pieces):
-        for number, line in enumerate(lines, before + 1):
-            entry = _plainest(line, end, preferred)
-            if entry is None:
-                entry = _numbered(line, end, preferred, number)
-            if entry is not None:
-                yield entry
-        before += len(lines)
+    for text, end in whole_lines(pieces):
+        yield from entries_in(text, end, preferred=preferred, before=before)
+        before += text.count(end) if end else 1
+
+
+def entries_in(text: bytes, end: bytes, *, preferred: str, before: int) -> Iterator[ChecksumEntry]:
+    """The entries of some of `whole_lines`; ``before`` is how many there were before them."""
+    lines = text.split(end)[:-1] if end else [text]
+    for number, line in enumerate(lines, before + 1):
+        entry = _plainest(line, end, preferred)
+        if entry is None:
+            entry = _numbered(line, end, preferred, number)
+        if entry is not None:
+            yield entry
 
 
 def _plainest(line: bytes, end: bytes, preferred: str) -> ChecksumEntry | None:
@@ -105,7 +111,7 @@ def _plainest(line: bytes, end: bytes, preferred: str) -> ChecksumEntry | None:
         return None
     try:
         value = unhexlify(hexadecimal)
-        algorithms = _algorithms(None, len(value), preferred)
+        algorithms = algorithms_meant(None, len(value), preferred)
     except (ValueError, MalformedChecksums):
         return None
     if len(line) > MOST_LINE_BYTES:
@@ -137,13 +143,13 @@ def checked_entry(
     if len(hexadecimal) % 2:
         raise MalformedChecksums(f"has a digest of {len(hexadecimal)} digits, an odd number.")
     value = bytes.fromhex(hexadecimal)
-    algorithms = _algorithms(algorithm, len(value), preferred)
+    algorithms = algorithms_meant(algorithm, len(value), preferred)
     return ChecksumEntry(value, algorithms, raw, name, False)
 
 
 # Bounded, because clients name algorithms as they like.
 @functools.lru_cache(maxsize=256)
-def _algorithms(name: str | None, size: int, preferred: str) -> tuple[str, ...]:
+def algorithms_meant(name: str | None, size: int, preferred: str) -> tuple[str, ...]:
     if name is None:
         meant = algorithms_of_size(size, preferred=preferred)
     else:
@@ -175,21 +181,24 @@ def _read(text: bytes, raw: bytes, preferred: str) -> ChecksumEntry:
     return entry._replace(is_escaped=True) if escaped else entry
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
-    """Some lines at a time, and the end that they had; the last line may have none."""
+def whole_lines(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Some lines at a time, each with its end, and that; the last line may have none."""
     rest, end = b"", b""
     for piece in pieces:
         rest += piece
         end = end or _end_of_lines(rest)
         if end:
-            *whole, rest = rest.split(end)
-            yield whole, end
+            whole, found, rest = rest.rpartition(end)
+            if found:
+                yield whole + found, end
         if len(rest) > MOST_LINE_BYTES:
             break
-    *whole, rest = rest.split(end or b"\n")
-    yield whole, end or b"\n"
+    end = end or b"\n"
+    whole, found, rest = rest.rpartition(end)
+    if found:
+        yield whole + found, end
     if rest:
-        yield [rest], b""
+        yield rest, b""
 
 
 def _end_of_lines(start: bytes) -> bytes:

@@ -101,6 +101,8 @@ def post_worker_init(worker: Any) -> None:
     is_plain = (
         _settings.fast_head and _settings.content_origin is None and "read" in _settings.anonymous
     )
+    if isinstance(worker, QuickWorker) and wsgi.stores.quick_index:
+        worker.one_moment = wsgi.stores.quick_index.one_moment
     if isinstance(worker, QuickWorker) and is_plain:
         _answer_plain_heads(worker)
     if isinstance(worker, QuickWorker) and _settings.fast_get:
@@ -129,7 +131,7 @@ def _answer_plain_heads(worker: QuickWorker) -> None:
     if reason := why_not(worker.cfg):
         worker.log.info("Every HEAD is answered by the application: %s.", reason)
     else:
-        worker.plain_head = PlainHead(wsgi.quick_head.answer, worker.cfg)
+        worker.plain_head = PlainHead(wsgi.quick_head.answers, worker.cfg)
 
 
 def _remember_answers(worker: QuickWorker) -> None:

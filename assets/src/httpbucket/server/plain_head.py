@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,16 @@ from gunicorn.http.wsgi import Response
 
 from httpbucket.server.plain_fields import MOST_FIELDS, are_of_question
 from httpbucket.server.tested_gunicorn import untested_version
-from httpbucket.web.quick_head import HeadAnswer
+from httpbucket.web.quick_head import MOST_REMEMBERED, HeadAnswer
 
 #: The longest request that is looked at; gunicorn's own limits are above it.
 MOST_BYTES = 4000
 
+#: Requests up to here, which nearly all are, are read only once: what is asked for in one build is
+#: asked for in the next, by the same client. All of them together are bounded.
+_SHORT_BYTES = 512
+
+_START = b"HEAD /checksum/"
 _LINE = re.compile(rb"HEAD /checksum/([0-9A-Za-z:_-]{1,200}) HTTP/1\.1\r\n")
 
 #: gunicorn's settings that must be as they are by default, or the usual way would do more.
@@ -28,31 +34,58 @@ _USUAL = (
 
 
 class PlainHead:
-    """What is sent back to a plain question."""
+    """What is sent back to plain questions."""
 
-    def __init__(self, answer: Callable[[str], HeadAnswer | None], cfg: Any) -> None:
-        self._answer = answer
+    def __init__(
+        self, answers: Callable[[Sequence[str]], Sequence[HeadAnswer | None]], cfg: Any
+    ) -> None:
+        self._answers = answers
         self._cfg = cfg
         self._second = 0
-        self._written: dict[HeadAnswer, bytes] = {}
+        # Few: the application has one answer for all that is known, and one for the rest.
+        self._written: list[tuple[HeadAnswer, bytes]] = []
 
-    def answer_to(self, request: bytes) -> bytes | None:
-        """The whole answer; None for whatever is not exactly one plain, complete request."""
-        line = _LINE.match(request)
-        if line is None or not are_of_question(request[line.end() :]):
-            return None
-        answer = self._answer(line[1].decode("ascii"))
-        return None if answer is None else self._bytes_of(answer)
+    def answers_to(self, requests: Sequence[bytes]) -> list[bytes | None]:
+        """The whole answers; None for whatever is not exactly one plain, complete request."""
+        digests = [_digest_in(request) for request in requests]
+        if not any(digests):
+            return [None] * len(requests)
+        self._forget_old_dates()
+        told = iter(self._answers([digest for digest in digests if digest]))
+        return [self._bytes_of(next(told)) if digest else None for digest in digests]
 
-    def _bytes_of(self, answer: HeadAnswer) -> bytes:
+    def _forget_old_dates(self) -> None:
         second = int(time.time())
         if second != self._second:
             self._second = second
             self._written.clear()
-        written = self._written.get(answer)
-        if written is None:
-            written = self._written[answer] = write_head(answer, "HEAD", self._cfg)
+
+    def _bytes_of(self, answer: HeadAnswer | None) -> bytes | None:
+        if answer is None:
+            return None
+        for one, written in self._written:
+            if one is answer:
+                return written
+        written = write_head(answer, "HEAD", self._cfg)
+        self._written.append((answer, written))
         return written
+
+
+def _digest_in(request: bytes) -> str | None:
+    """What a request asks for, if it is a plain question."""
+    if not request.startswith(_START):
+        return None
+    return _read_short(request) if len(request) <= _SHORT_BYTES else _read(request)
+
+
+def _read(request: bytes) -> str | None:
+    line = _LINE.match(request)
+    if line is None or not are_of_question(request[line.end() :]):
+        return None
+    return line[1].decode("ascii")
+
+
+_read_short = functools.lru_cache(maxsize=MOST_REMEMBERED)(_read)
 
 
 def why_not(cfg: Any) -> str | None:

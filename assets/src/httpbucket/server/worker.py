@@ -162,6 +162,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         while self._lingering and self._lingering[0][0] < now:
             self._let_go(self._lingering.popleft()[1])
 
+    def _may_keep(self, count: int, *, others: int) -> bool:
+        """Whether gunicorn would keep so many connections beside others, after their answers."""
+        is_last = self.nr + count >= self.max_requests
+        return bool(self.alive and not is_last and others + count <= self.max_keepalived)
+
     def _await_first_bytes(self, conn: TConn) -> None:
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + self.cfg.keepalive

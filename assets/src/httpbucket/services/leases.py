@@ -31,6 +31,11 @@ class Leases:
         self._now = now
         self._despite_uploads = despite_uploads
 
+    @property
+    def until(self) -> datetime | None:
+        """What no upload lets go before then needs no lease; None where everything needs one."""
+        return None if self._despite_uploads else self._now() + self._lasting
+
     def grant(self, blobs: Collection[bytes]) -> bool:
         """Have known blobs (SHA-256, raw) stay; whether to ask again, as `Index.lease` says.
 

@@ -1,18 +1,19 @@
-"""QuickAsk answers the commonest questions with one look at the index."""
+"""QuickAsk answers the commonest questions, several at a time, with one look at the index."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from httpbucket.domain.digest import Digest
-from httpbucket.domain.errors import BlobNotFound
+from httpbucket.domain.errors import BlobNotFound, BucketError
 from httpbucket.services.ask import Ask
 from httpbucket.storage.base import BlobStore, Index
 
 
 class QuickAsk:
-    """Answers as `Ask` does, for who must not wait: raises where that would.
+    """Answers as `Ask` does, for who must not wait.
 
     Whatever one look does not tell is for ``ask``. ``index`` is None where leases are given
     whatever uploads there are: then none of its answers would do.
@@ -33,23 +34,43 @@ class QuickAsk:
         self._lasting = timedelta(seconds=lease_seconds)
         self._now = now
 
-    def require(self, question: Sequence[Digest]) -> None:
-        """Return when what `Ask.find` would find is there. Raises as that."""
-        known = self._look(question)
-        if known is None:
-            self._ask.find(question)
-        elif not known:
-            raise BlobNotFound("No upload names this content.")
-
-    def _look(self, question: Sequence[Digest]) -> bool | None:
+    def answers(self, questions: Sequence[Sequence[Digest]]) -> list[bool | None]:
+        """Whether there is what `Ask.find` would find; None where it would refuse to say."""
         if self._index is None:
+            return [self._answer_in_full(question) for question in questions]
+        try:
+            found = self._look(self._index, questions)
+            there = frozenset(self._blobs.kept([blob for blobs in found for blob in blobs or ()]))
+        except BucketError:
+            return [None] * len(questions)
+        return [
+            self._answer_in_full(question)
+            # What is gone from the disk is told by who looks for others too.
+            if blobs is None or not there.issuperset(blobs)
+            else bool(blobs)
+            for question, blobs in zip(questions, found, strict=True)
+        ]
+
+    def _look(
+        self, index: Index, questions: Sequence[Sequence[Digest]]
+    ) -> list[Sequence[bytes] | None]:
+        asked = [digest for question in questions for digest in question]
+        told = iter(index.find_lasting(asked, self._now() + self._lasting))
+        return [_first(list(islice(told, len(question)))) for question in questions]
+
+    def _answer_in_full(self, question: Sequence[Digest]) -> bool | None:
+        try:
+            self._ask.find(question)
+        except BlobNotFound:
+            return False
+        except BucketError:
             return None
-        until = self._now() + self._lasting
-        for digest in question:
-            found = self._index.find_lasting(digest, until)
-            if found is None:
-                return None
-            if found:
-                # What is gone from the disk is told by who looks for others too.
-                return len(self._blobs.kept(found)) == len(found) or None
-        return False
+        return True
+
+
+def _first(told: Sequence[Sequence[bytes] | None]) -> Sequence[bytes] | None:
+    """The blobs of the first digest that has any; None where one before is not certain."""
+    for blobs in told:
+        if blobs or blobs is None:
+            return blobs
+    return ()

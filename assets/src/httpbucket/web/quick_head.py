@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask, Response
 
-from httpbucket.domain.digest import read_question
-from httpbucket.domain.errors import BlobNotFound, BucketError
+from httpbucket.domain.digest import Digest, read_question
+from httpbucket.domain.errors import BlobNotFound, BucketError, InvalidDigest
 from httpbucket.services.quick_ask import QuickAsk
+
+#: How many different questions are read only once.
+MOST_REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -23,25 +29,34 @@ class QuickHead:
     """Answers known and unknown alike.
 
     The application makes both answers once, from what its view would return or raise, so that they
-    are the same on both ways. ``ask`` says of a content that it is there, that it is not
-    (`BlobNotFound`), or anything else: then the question is left to the application.
+    are the same on both ways. Where ``ask`` does not say whether a content is there, the question
+    is left to the application.
     """
 
     def __init__(self, app: Flask, ask: QuickAsk, *, checksum_type: str) -> None:
         self._ask = ask
-        self._checksum_type = checksum_type
         self._known = _answer_of(app, None)
         self._unknown = _answer_of(app, BlobNotFound("No upload names this content."))
+        # Bounded; what is asked for in one build is asked for in the next.
+        self._read = functools.lru_cache(maxsize=MOST_REMEMBERED)(partial(_read, checksum_type))
 
-    def answer(self, digest: str) -> HeadAnswer | None:
-        """The answer; None when the application has to be asked. Never waits."""
-        try:
-            self._ask.require(read_question(digest, preferred=self._checksum_type))
-        except BlobNotFound:
-            return self._unknown
-        except BucketError:
+    def answers(self, digests: Sequence[str]) -> list[HeadAnswer | None]:
+        """The answers; None where the application has to be asked. Never waits."""
+        questions = [self._read(digest) for digest in digests]
+        told = iter(self._ask.answers([question for question in questions if question]))
+        return [self._answer(next(told)) if question else None for question in questions]
+
+    def _answer(self, is_there: bool | None) -> HeadAnswer | None:
+        if is_there is None:
             return None
-        return self._known
+        return self._known if is_there else self._unknown
+
+
+def _read(checksum_type: str, text: str) -> tuple[Digest, ...] | None:
+    try:
+        return read_question(text, preferred=checksum_type)
+    except InvalidDigest:
+        return None
 
 
 def _answer_of(app: Flask, refusal: BucketError | None) -> HeadAnswer:

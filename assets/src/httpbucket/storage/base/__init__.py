@@ -9,7 +9,7 @@ that raises has changed nothing that a later call could see, unless its docstrin
 """
 
 from httpbucket.storage.base.blobs import BlobBatch, BlobStore, Sighting
-from httpbucket.storage.base.index import FoundUploads, Index, KnownBlob, Totals
+from httpbucket.storage.base.index import FoundMany, FoundUploads, Index, KnownBlob, Totals
 from httpbucket.storage.base.old_store import OldFile, OldStore
 from httpbucket.storage.base.partials import HeldPartial, PartialUploads
 from httpbucket.storage.base.records import Records
@@ -27,6 +27,7 @@ __all__ = [
     "BlobBatch",
     "BlobStore",
     "Capacity",
+    "FoundMany",
     "FoundUploads",
     "HeldDirectories",
     "HeldPartial",

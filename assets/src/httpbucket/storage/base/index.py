@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +21,17 @@ class KnownBlob:
 
     blob: Descriptor
     filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMany:
+    """Digests and the blobs that they name, raw: each of the ``values`` is one of its blob's.
+
+    Both are the same list where the digests are the names of blobs.
+    """
+
+    values: Sequence[bytes]
+    blobs: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,17 @@ class Index(Protocol):
     ) -> Collection[tuple[bytes, bytes]]:
         """What `find` says to many digests, of one moment: pairs of a digest and a SHA-256.
 
-        Digests are raw here, because a hundred thousand `Digest` take longer than their answer.
+        Digests are raw here, because a hundred thousand `Digest` take longer than their answer. The
+        caller promises that they are as long as that algorithm's.
+        """
+        ...
+
+    def find_many_lasting(
+        self, algorithm: str, values: Sequence[bytes], until: datetime
+    ) -> FoundMany | None:
+        """The same, where all that is found stays until then without a lease.
+
+        None where one look does not tell: then `find_many`, `is_complete` and `lease` do.
         """
         ...
 
@@ -125,8 +147,17 @@ class Index(Protocol):
         """
         ...
 
-    def find_lasting(self, digest: Digest, until: datetime) -> Sequence[bytes] | None:
-        """The blobs (SHA-256, raw) with this digest, all of which stay until then without a lease.
+    def one_moment(self) -> AbstractContextManager[None]:
+        """Meanwhile this thread's questions may be answered as of one moment after its begin.
+
+        For a few questions that are there already, so that each costs less. Raises nothing.
+        """
+        ...
+
+    def find_lasting(
+        self, digests: Sequence[Digest], until: datetime
+    ) -> Sequence[Sequence[bytes] | None]:
+        """For each digest the blobs (SHA-256, raw), all of which stay until then without a lease.
 
         None where one look does not tell: then `find`, `is_complete` and `lease` do. An empty
         answer is a sure one.

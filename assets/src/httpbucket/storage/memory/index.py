@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -123,6 +124,9 @@ class MemoryIndex:
     def find(self, digest: Digest) -> tuple[Digest, ...]:
         return tuple(sorted(self._aliases.get(digest, ())))
 
+    def find_many_lasting(self, algorithm: str, values: Sequence[bytes], until: datetime) -> None:
+        return None
+
     def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         return [
             (value, found.value)
@@ -152,8 +156,11 @@ class MemoryIndex:
         uploads = self._uploads.values()
         return any(upload.stays(at_least) and blob in upload.contents for upload in uploads)
 
-    def find_lasting(self, digest: Digest, until: datetime) -> None:
-        return None
+    def one_moment(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def find_lasting(self, digests: Sequence[Digest], until: datetime) -> Sequence[None]:
+        return [None] * len(digests)
 
     def leased(self, blobs: Collection[Digest], *, now: datetime) -> frozenset[Digest]:
         return frozenset(
