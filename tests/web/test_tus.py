@@ -235,7 +235,7 @@ class TestWhatItEndsIn:
     ) -> None:
         path = begin(site, 3, filename="a.txt")
 
-        def refuse(record: Record) -> None:
+        def refuse(*_: object) -> None:
             raise StorageFull("The store has no room for this upload.")
 
         with monkeypatch.context() as patch:
