@@ -6,18 +6,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-PARTS := test-live test-trouble test-browser test-web test-rest
+PARTS := test-live test-trouble test-browser test-web test-core test-rest
 
-.PHONY: run test test-live test-trouble test-browser test-web test-rest test-long benchmark benchmark-long lint lock clean
+.PHONY: run test test-live test-trouble test-browser test-web test-core test-rest test-long benchmark benchmark-long lint lock clean
 
 run: export HOST ?= 127.0.0.1
 run: $(VENV)/installed
 	@exec $(BIN)/http-bucket serve
 
-# Five at a time keep two cores busy, because much of it waits for the disk and for each other; each
+# Six at a time keep two cores busy, because much of it waits for the disk and for each other; each
 # tells what it found when it is through.
 test: lint
-	@$(MAKE) --no-print-directory -j5 --output-sync=target $(PARTS)
+	@$(MAKE) --no-print-directory -j6 --output-sync=target $(PARTS)
 
 # What kills servers, fills disks and damages files.
 TROUBLE := $(wildcard $(addprefix tests/live/test_, crash*.py damaged*.py delet*.py fail*.py \
@@ -36,9 +36,13 @@ test-browser: $(VENV)/installed-for-tests
 test-web: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider tests/web tests/server
 
+test-core: $(VENV)/installed-for-tests
+	$(BIN)/python -X dev -m pytest -q -m "not long" -p no:cacheprovider \
+		$(addprefix tests/,domain content services storage)
+
 test-rest: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest -q -m "not long" \
-		$(addprefix --ignore=tests/,live browser web server)
+		$(addprefix --ignore=tests/,live browser web server domain content services storage)
 
 test-long: $(VENV)/installed-for-tests
 	$(BIN)/python -X dev -m pytest
