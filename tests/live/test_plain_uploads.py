@@ -47,11 +47,8 @@ def request(
     *fields: str,
     body: bytes = CONTENT,
     method: str = "PUT",
-    length: int | None = None,
-    version: str = "1.1",
 ) -> bytes:
-    size = len(body) if length is None else length
-    lines = [f"{method} {target} HTTP/{version}", *fields, f"Content-Length: {size}", "", ""]
+    lines = [f"{method} {target} HTTP/1.1", *fields, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
 
 

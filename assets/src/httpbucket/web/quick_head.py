@@ -10,7 +10,7 @@ from functools import partial
 from flask import Flask, Response
 
 from httpbucket.domain.digest import Digest, read_question
-from httpbucket.domain.errors import BlobNotFound, BucketError, InvalidDigest
+from httpbucket.domain.errors import BlobNotFound, InvalidDigest
 from httpbucket.services.quick_ask import QuickAsk
 
 #: How many different questions are read only once.
@@ -35,8 +35,9 @@ class QuickHead:
 
     def __init__(self, app: Flask, ask: QuickAsk, *, checksum_type: str) -> None:
         self._ask = ask
-        self._known = _answer_of(app, None)
-        self._unknown = _answer_of(app, BlobNotFound("No upload names this content."))
+        unknown = BlobNotFound("No upload names this content.")
+        self._known = made_by(app, Response(), "/checksum/0", method="HEAD")[0]
+        self._unknown = made_by(app, unknown, "/checksum/0", method="HEAD")[0]
         # Bounded; what is asked for in one build is asked for in the next.
         self._read = functools.lru_cache(maxsize=MOST_REMEMBERED)(partial(_read, checksum_type))
 
@@ -59,9 +60,12 @@ def _read(checksum_type: str, text: str) -> tuple[Digest, ...] | None:
         return None
 
 
-def _answer_of(app: Flask, refusal: BucketError | None) -> HeadAnswer:
-    with app.test_request_context("/checksum/0", method="HEAD") as context:
-        result = Response() if refusal is None else app.handle_user_exception(refusal)
-        response = app.process_response(app.make_response(result))
+def made_by(
+    app: Flask, result: Response | Exception, path: str, **request: str
+) -> tuple[HeadAnswer, bytes]:
+    """What the application answers when a view returns this, or raises it; and its body."""
+    with app.test_request_context(path, **request) as context:
+        answer = app.handle_user_exception(result) if isinstance(result, Exception) else result
+        response = app.process_response(app.make_response(answer))
         _, status, headers = response.get_wsgi_response(context.request.environ)
-    return HeadAnswer(status, tuple(headers))
+        return HeadAnswer(status, tuple(headers)), response.get_data()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from flask import Flask, jsonify
+from flask import Flask, Response
 
 from httpbucket.domain.upload import Receipt
 from httpbucket.services.ingest import Ingest, Offer
 from httpbucket.services.terms import Terms
-from httpbucket.web.quick_head import HeadAnswer
+from httpbucket.web.quick_head import HeadAnswer, made_by
 from httpbucket.web.receipts import Receipts
 
 _LENGTH = "Content-Length"
@@ -51,9 +51,11 @@ class QuickUpload:
         self._ingest = ingest
         self._receipts = receipts
         self._public_url = public_url
-        status, headers = _head_of_receipt(app)
-        self._status = status
-        self._before, self._after = _around_length(headers)
+        receipt = Response("{}", mimetype="application/json")
+        receipt.vary.add("Accept")
+        head, _ = made_by(app, receipt, "/upload", method="POST")
+        self._status = head.status
+        self._before, self._after = _around_length(head.headers)
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -87,28 +89,14 @@ class QuickUpload:
             act.close()
 
     def _refusal(self, upload: PlainUpload, error: Exception) -> UploadAnswer:
-        app = self._app
-        with app.test_request_context(
-            "/upload", method="POST", base_url=f"http://{upload.host}"
-        ) as context:
-            result = app.handle_user_exception(error)
-            response = app.process_response(app.make_response(result))
-            _, status, headers = response.get_wsgi_response(context.request.environ)
-            return UploadAnswer(HeadAnswer(status, tuple(headers)), response.get_data())
-
-
-def _head_of_receipt(app: Flask) -> tuple[str, list[tuple[str, str]]]:
-    with app.test_request_context("/upload", method="POST") as context:
-        response = jsonify({})
-        response.vary.add("Accept")
-        answer = app.process_response(response).get_wsgi_response(context.request.environ)
-    return answer[1], answer[2]
+        base_url = f"http://{upload.host}"
+        return UploadAnswer(*made_by(self._app, error, "/upload", method="POST", base_url=base_url))
 
 
 def _around_length(
-    headers: list[tuple[str, str]],
+    headers: tuple[tuple[str, str], ...],
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """What comes before and after the length of the body."""
     names = [name for name, _ in headers]
     place = names.index(_LENGTH)
-    return tuple(headers[:place]), tuple(headers[place + 1 :])
+    return headers[:place], headers[place + 1 :]
