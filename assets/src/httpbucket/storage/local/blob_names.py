@@ -148,14 +148,5 @@ class BlobNames:
             self._make_parent(path, keeps_modes=False)
 
     def _make_parent(self, path: str, keeps_modes: bool) -> bool:
-        """Make the directory above ``path``, and its parents, where missing; whether it was."""
-        parent, mode = path.rpartition("/")[0], PUBLIC_DIRECTORY_MODE
-        with suppress(FileExistsError):
-            try:
-                self._disk.make_directory(parent, mode, keeps_modes=keeps_modes)
-            except FileNotFoundError:
-                # With its mode set: what it would hand on, those below it do not get.
-                self._make_parent(parent, keeps_modes=False)
-                self._disk.make_directory(parent, mode, keeps_modes=keeps_modes)
-            return True
-        return False
+        parent = path.rpartition("/")[0]
+        return self._disk.make_directories(parent, PUBLIC_DIRECTORY_MODE, keeps_modes=keeps_modes)

@@ -185,6 +185,21 @@ class Disk:
         if not keeps_modes:
             os.chmod(path, mode)  # noqa: PTH101
 
+    def make_directories(self, path: str, mode: int, *, keeps_modes: bool = False) -> bool:
+        """As `make_directory`, with the parents where missing; whether it was.
+
+        Nothing is synced. Parents get their mode set: what they would hand on, those below do not
+        get.
+        """
+        with suppress(FileExistsError):
+            try:
+                self.make_directory(path, mode, keeps_modes=keeps_modes)
+            except FileNotFoundError:
+                self.make_directories(path.rpartition("/")[0], mode)
+                self.make_directory(path, mode, keeps_modes=keeps_modes)
+            return True
+        return False
+
     def make_probing(self, path: str, mode: int) -> bool:
         """As `make_directory`; whether new directories and files get modes within this one.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from httpbucket.storage.local.disk import Disk
@@ -40,10 +39,11 @@ class StagedTree:
         """The same, where a file can be made now. Raises OSError when another is in the way."""
         parent = path.rpartition("/")[0]
         if parent != self._parent:
+            mode = PUBLIC_DIRECTORY_MODE
             if self._parent is None:
-                mode = PUBLIC_DIRECTORY_MODE
                 self.keeps_modes = self._disk.make_probing(self._above, mode)
-            self._make_directory((self._front + parent).rstrip("/"))
+            directory = (self._front + parent).rstrip("/")
+            self._disk.make_directories(directory, mode, keeps_modes=self.keeps_modes)
             self._parent = parent
         return self._front + path
 
@@ -63,12 +63,3 @@ class StagedTree:
         self._disk.rename(self._front.rstrip("/"), target)
         self._is_settled = False
         return self._lacking
-
-    def _make_directory(self, path: str) -> None:
-        mode, keeps = PUBLIC_DIRECTORY_MODE, self.keeps_modes
-        with suppress(FileExistsError):
-            try:
-                self._disk.make_directory(path, mode, keeps_modes=keeps)
-            except FileNotFoundError:
-                self._make_directory(path.rpartition("/")[0])
-                self._disk.make_directory(path, mode, keeps_modes=keeps)
