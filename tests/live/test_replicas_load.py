@@ -23,19 +23,13 @@ from tests.replica_checks import link_faults, numbers_by_minute, replica_faults
 
 PROCESSES = 8
 UPLOADS = 200
-
-#: It takes 15 seconds on two cores.
-GUARD_SECONDS = 60
 READ_NAMES = [f"part-{number}.txt" for number in range(5)]
 
 
 def test_processes_upload_one_name_without_holes_or_doubles(servers: ServerFactory) -> None:
     server = servers.start(REPLICATE_0=TEMPLATE)
-    begin = time.monotonic()
     numbers = range(PROCESSES)
     told = in_children([partial(upload_often, server, number, UPLOADS) for number in numbers])
-    seconds = time.monotonic() - begin
-    print(f"{PROCESSES} x {UPLOADS} uploads took {seconds:.1f} s")
     directory = server.archive / DEMO
     by_minute = numbers_by_minute(directory)
     assert by_minute == {minute: [*range(len(got))] for minute, got in by_minute.items()}
@@ -44,7 +38,6 @@ def test_processes_upload_one_name_without_holes_or_doubles(servers: ServerFacto
     assert sum(map(len, by_minute.values())) == PROCESSES * UPLOADS
     assert str((directory / "results.latest.xml").readlink()) in last_names(by_minute)
     assert replica_faults(server.archive) == []
-    assert seconds < GUARD_SECONDS
 
 
 def upload_often(server: LiveServer, client: int, uploads: int) -> list[str]:

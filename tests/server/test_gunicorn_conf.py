@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import signal
@@ -23,6 +24,14 @@ class Worker:
 
     def handle_exit(self, number: int, frame: FrameType | None) -> None:
         self.asked += 1
+
+
+def test_what_was_imported_is_nothing_for_the_garbage_collector() -> None:
+    gunicorn_conf.on_starting(SimpleNamespace())
+    try:
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from httpbucket.domain.upload import Record
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores
-from tests.backends import local_backend, staged_on_disk
+from tests.backends import local_backend, open_files, staged_on_disk
 from tests.examples import file_of
 from tests.faults import FaultyDisk
 from tests.processes import waiting_child
@@ -282,16 +282,6 @@ def test_a_strange_file_among_the_redo_files_is_removed(
     assert redo_files(layout) == []
 
 
-def open_below(directory: Path) -> list[str]:
-    """What this process has open there."""
-    found = []
-    for link in Path("/proc/self/fd").iterdir():
-        # The listing's own descriptor is closed by now.
-        with suppress(FileNotFoundError):
-            found.append(str(link.readlink()))
-    return [path for path in found if Path(path).is_relative_to(directory.resolve())]
-
-
 def damage(path: Path, text: bytes) -> None:
     path.unlink()
     path.write_bytes(text)
@@ -312,7 +302,7 @@ def test_a_call_to_the_disk_that_fails_is_made_up_for_by_the_next_upload(
         has_failed = disk.has_failed
         disk.disarm()
         assert staged_on_disk(Layout(root)) == [], f"failed at call {number}"
-        assert open_below(root / "replica") == [], f"failed at call {number}"
+        assert open_files(str((root / "replica").resolve())) == [], f"failed at call {number}"
         publish(stores, later)
         assert replica_faults(root) == [], f"failed at call {number}"
         assert redo_files(Layout(root)) == []

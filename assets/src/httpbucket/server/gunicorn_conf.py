@@ -5,6 +5,7 @@ Each name is a setting of gunicorn's (https://docs.gunicorn.org/en/stable/settin
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
@@ -71,6 +72,15 @@ proc_name = "http-bucket"
 
 #: The signals that end a worker.
 _ENDS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+def on_starting(server: Any) -> None:
+    """Have the garbage collector pass over what was imported, in the workers too.
+
+    It lives as long as they do. Looking at it writes into its pages, which are shared until then,
+    and at the end of three processes it took a third of the processor time of a start and a stop.
+    """
+    gc.freeze()
 
 
 def post_fork(server: Any, worker: Any) -> None:
