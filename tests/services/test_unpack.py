@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import ClientGone, StorageFull
 from httpbucket.domain.unpacking import CannotUnpack, LimitExceeded, UnpackWish
 from httpbucket.services.ingest import Offer
+from httpbucket.storage.base import StagedFile
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file, zstd_with_window
 from tests.examples import identity
 from tests.services.archives import (
@@ -238,6 +240,25 @@ class TestRefusals:
         record = bench.upload(content, "a.tar").record
         assert problems(record) == ["unpack-limit"]
         assert limit in record.findings[0].sentence
+
+    def test_what_came_out_of_a_bomb_takes_no_room_while_the_file_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = Bench(UNPACK_MAX_BYTES="1mb")
+        keep, staged_meanwhile = bench.blobs.keep, []
+
+        def watch(staged: StagedFile, digest: Digest) -> bool:
+            staged_meanwhile.append(set(bench.staging.staged))
+            return keep(staged, digest)
+
+        monkeypatch.setattr(bench.blobs, "keep", watch)
+        act = bench.ingest.begin()
+        incoming = act.new_file()
+        incoming.write(COMPRESSORS["gzip"](bytes(2 * 1024**2)))
+        record = bench.ingest.keep(Offer(incoming, "bomb.gz")).record
+        assert problems(record) == ["unpack-limit"]
+        assert staged_meanwhile == [{incoming.staged}]
+        act.close()
 
     def test_a_full_store_is_no_finding_but_a_refusal(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
