@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from httpbucket.server.remembered import SETTLED_SECONDS
+from httpbucket.storage.local.settled import SETTLED_SECONDS
 from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer, digest, wait_until
 from tests.live.two_ways import HOST, Two, head, said, two_servers

@@ -68,9 +68,11 @@ class Sighting(Protocol):
     For who must not wait: nothing here does, as far as a local disk allows.
     """
 
-    @property
-    def changed(self) -> float:
-        """When any of what has these names changed last, bytes or names, in Unix time."""
+    def had_settled(self, *, before: float) -> bool:
+        """Whether all of it changed so long before this moment that no later change is missed.
+
+        ``before`` is in Unix time.
+        """
         ...
 
     def is_unchanged(self) -> bool:
