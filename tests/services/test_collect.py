@@ -192,9 +192,7 @@ def test_a_copy_without_hardlinks_loses_nothing(tmp_path: Path) -> None:
 def test_an_operator_s_own_link_keeps_a_content(tmp_path: Path) -> None:
     bench = Bench(local_backend(tmp_path / "store").stores)
     keep(bench.stores, ORPHAN)
-    path = bench.stores.blobs.local_path(identity(ORPHAN))
-    assert path is not None
-    os.link(path, tmp_path / "mine")
+    os.link(Layout(tmp_path / "store").blob(identity(ORPHAN)), tmp_path / "mine")
     assert bench.collect().blobs == 0
     bench.stores.index.close()
 

@@ -9,6 +9,7 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Receipt
 from httpbucket.services.ingest import Offer
+from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend
 from tests.examples import identity
@@ -32,8 +33,7 @@ def upload(stores: Stores, content: bytes) -> Receipt:
 def test_what_is_gone_is_unpacked_anew(tmp_path: Path, content: bytes) -> None:
     backend = local_backend(tmp_path)
     upload(backend.stores, content)
-    lost = backend.stores.blobs.local_path(LOST)
-    assert lost is not None
+    lost = Layout(tmp_path).blob(LOST)
     lost.unlink()
     receipt = upload(backend.stores, content)
     assert lost.exists()

@@ -81,28 +81,30 @@ class TestBlobBatch:
         assert new_blobs(stores) == {identity(SMALL).hex, identity(LARGE).hex}
         assert backend.staged() == []
 
-    def test_what_is_a_blob_already_stays_that_blob(self, backend: Backend) -> None:
+    def test_what_is_a_blob_already_stays_that_blob(self, backend: Backend, layout: Layout) -> None:
         stores = backend.stores
         keep(stores, SMALL)
         keep(stores, LARGE)
-        before = inodes(stores, SMALL, LARGE)
+        before = inodes(layout, SMALL, LARGE)
         batch = stores.blobs.batch()
         batch.add_bytes(SMALL, identity(SMALL))
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
         batch.discard()
-        assert inodes(stores, SMALL, LARGE) == before
+        assert inodes(layout, SMALL, LARGE) == before
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
 
-    def test_what_became_a_blob_in_the_meantime_stays_that_blob(self, backend: Backend) -> None:
+    def test_what_became_a_blob_in_the_meantime_stays_that_blob(
+        self, backend: Backend, layout: Layout
+    ) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
         batch.add_bytes(SMALL, identity(SMALL))
         keep(stores, SMALL)
-        before = inodes(stores, SMALL)
+        before = inodes(layout, SMALL)
         batch.keep()
         batch.discard()
-        assert inodes(stores, SMALL) == before
+        assert inodes(layout, SMALL) == before
 
     def test_the_empty_content_is_taken_as_any_other(self, stores: Stores) -> None:
         batch = stores.blobs.batch()
@@ -176,9 +178,10 @@ class TestBlobBatch:
         assert read(stores, SMALL) == SMALL
 
 
-def inodes(stores: Stores, *contents: bytes) -> list[int | None]:
-    paths = [stores.blobs.local_path(identity(content)) for content in contents]
-    return [path.stat().st_ino if path else None for path in paths]
+def inodes(layout: Layout, *contents: bytes) -> list[int | None]:
+    """By which a file is told from one that took its place; None in memory."""
+    paths = [layout.blob(identity(content)) for content in contents]
+    return [path.stat().st_ino if path.exists() else None for path in paths]
 
 
 class TestOnDisk:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from httpbucket.domain.digest import Digest
@@ -149,10 +148,6 @@ class BlobStore(Protocol):
 
     def sight(self, digest: Digest) -> Sighting | None:
         """The blob's file; None where nothing can be looked at again like that."""
-        ...
-
-    def local_path(self, digest: Digest) -> Path | None:
-        """A local file with the blob's bytes, where the backend has one."""
         ...
 
     def is_named(self, digest: Digest) -> bool | None:

@@ -100,9 +100,6 @@ class LocalBlobStore:
     def sight(self, digest: Digest) -> Sighting | None:
         return sight([self._layout.blob_text(digest)])
 
-    def local_path(self, digest: Digest) -> Path | None:
-        return self._layout.blob(digest)
-
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
         status = self._status(digest)
