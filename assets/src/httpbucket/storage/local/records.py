@@ -11,6 +11,7 @@ from pathlib import Path
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Record, Tree, UploadId
 from httpbucket.storage.base import BlobBatch, TreeStore
+from httpbucket.storage.local.aside import write_over
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import (
@@ -120,13 +121,8 @@ class LocalRecords:
         return Record.from_bytes(text)
 
     def _replace(self, directory: Path, record: Record) -> None:
-        aside = self._staging.unused_path()
-        try:
-            self._disk.write_new(aside, record.to_bytes(), BLOB_MODE)
-            self._disk.rename(aside, directory / RECORD_NAME)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        path, text = directory / RECORD_NAME, record.to_bytes()
+        write_over(path, text, BLOB_MODE, disk=self._disk, staging=self._staging)
         self._disk.sync_directory(directory)
 
     def _disappear(self, directory: Path, aside: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from httpbucket.domain.upload import Replica, UploadId
+from httpbucket.storage.local.aside import made_aside, remove_aside, write_over
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import BLOB_MODE, Layout
 from httpbucket.storage.local.links import opened_directory
@@ -76,9 +77,9 @@ class ReplicaRemoval:
     def announce(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
         """Remember lastingly what is to be removed when no record names it any more."""
         for removal in wanted:
-            with made_aside(self._staging) as aside:
-                self._disk.write_new(aside, removal.to_bytes(), BLOB_MODE)
-                self._disk.rename(aside, redo_file(self._layout, upload, removal.directory))
+            path = redo_file(self._layout, upload, removal.directory)
+            text = removal.to_bytes()
+            write_over(path, text, BLOB_MODE, disk=self._disk, staging=self._staging)
         self._disk.sync_directory(self._layout.redo)
 
     def forget(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
@@ -125,7 +126,7 @@ class ReplicaRemoval:
         aside = self._staging.unused_path()
         with suppress(FileNotFoundError):
             self._disk.rename_out(name, aside, directory=directory)
-        _remove(aside, self._staging)
+        remove_aside(aside, self._staging)
 
 
 def redo_file(layout: Layout, upload: UploadId, directory: str) -> Path:
@@ -143,21 +144,3 @@ def point(link: str, name: str, directory: int, disk: Disk, staging: LocalStagin
     with made_aside(staging) as aside:
         aside.symlink_to(name)
         disk.rename(aside, link, directory=directory)
-
-
-@contextmanager
-def made_aside(staging: LocalStaging) -> Iterator[Path]:
-    """Where something is made before it is renamed; nothing stays there when that fails."""
-    aside = staging.unused_path()
-    try:
-        yield aside
-    except BaseException:
-        _remove(aside, staging)
-        raise
-
-
-def _remove(path: Path, staging: LocalStaging) -> None:
-    if path.is_dir() and not path.is_symlink():
-        staging.remove_tree(path)
-    else:
-        path.unlink(missing_ok=True)

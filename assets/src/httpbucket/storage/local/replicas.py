@@ -27,6 +27,7 @@ from httpbucket.domain.errors import (
 )
 from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import HeldDirectories, Records, TreeStore
+from httpbucket.storage.local.aside import made_aside
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.links import Linker, opened_directory
@@ -36,7 +37,6 @@ from httpbucket.storage.local.replica_removal import (
     Removal,
     ReplicaRemoval,
     directory_digest,
-    made_aside,
     point,
     redo_file,
     removals,
