@@ -84,6 +84,7 @@ from httpbucket.storage.local.opening import make_place_for_index, open_secret, 
 from httpbucket.storage.local.partials import LocalPartialUploads
 from httpbucket.storage.local.past_cache import LARGE_BYTES, PastCache
 from httpbucket.storage.local.pending_trees import LocalPendingTrees
+from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
@@ -161,11 +162,9 @@ def open_local(
     )
     blobs = LocalBlobStore(layout, disk, staging)
     trees = BlobTreeStore(blobs)
-    linker = Linker(layout, disk, staging)
-    records = LocalRecords(layout, disk, staging, trees, linker)
-    replicas = LocalReplicas(
-        layout, disk, staging=staging, linker=linker, trees=trees, records=records
-    )
+    names = PublicNames(layout, disk, staging, Linker(layout, disk, staging), trees)
+    records = LocalRecords(names)
+    replicas = LocalReplicas(names, records)
     return Stores(
         staging=staging,
         blobs=blobs,
@@ -175,9 +174,7 @@ def open_local(
         shelves=LocalShelves(layout),
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
-        repair=LocalRepair(
-            layout, disk, staging=staging, linker=linker, trees=trees, replicas=replicas
-        ),
+        repair=LocalRepair(names, replicas),
         survey=LocalSurvey(layout, staging),
         notes=LocalNotes(layout),
         capacity=LocalCapacity(layout.root),

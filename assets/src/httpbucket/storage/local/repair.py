@@ -9,14 +9,12 @@ from pathlib import Path
 
 from httpbucket.domain.digest import Digest, sha256
 from httpbucket.domain.upload import Record
-from httpbucket.storage.base import Relinked, TreeStore
-from httpbucket.storage.local.disk import Disk, told_as_refusals
-from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.links import Linker
+from httpbucket.storage.base import Relinked
+from httpbucket.storage.local.disk import told_as_refusals
+from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.relinking import Relinking
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.rereading import is_whole, siblings_of
-from httpbucket.storage.local.staging import LocalStaging
 
 _BLOB_NAME = re.compile(r"([0-9a-f]{64})(~[0-9]+)?")
 
@@ -24,27 +22,10 @@ _BLOB_NAME = re.compile(r"([0-9a-f]{64})(~[0-9]+)?")
 class LocalRepair:
     """Quarantine is ``private/quarantine/<sha256>``, and ``…~<number>`` for siblings."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        disk: Disk,
-        *,
-        staging: LocalStaging,
-        linker: Linker,
-        trees: TreeStore,
-        replicas: LocalReplicas,
-    ) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._relinking = Relinking(
-            layout,
-            disk,
-            staging=staging,
-            linker=linker,
-            trees=trees,
-            replicas=replicas,
-            drop_rotten_siblings=self.quarantine_siblings,
-        )
+    def __init__(self, names: PublicNames, replicas: LocalReplicas) -> None:
+        self._layout = names.layout
+        self._disk = names.disk
+        self._relinking = Relinking(names, replicas, drop_rotten_siblings=self.quarantine_siblings)
 
     def quarantine(self, blob: Digest) -> None:
         with told_as_refusals():
