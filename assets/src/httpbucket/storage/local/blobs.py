@@ -19,7 +19,8 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.sightings import sight
-from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
+from httpbucket.storage.local.staged_file import LocalStagedFile
+from httpbucket.storage.local.staging import LocalStaging
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
