@@ -87,7 +87,7 @@ def open_local(
         pending_trees=LocalPendingTrees(layout, disk, staging),
         partials=LocalPartialUploads(layout, disk, staging),
         repair=LocalRepair(names, replicas),
-        survey=LocalSurvey(layout, staging),
+        survey=LocalSurvey(layout),
         notes=LocalNotes(layout),
         capacity=LocalCapacity(layout.root),
         index=index,

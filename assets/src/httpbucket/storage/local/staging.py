@@ -10,20 +10,18 @@ import itertools
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from httpbucket.domain.digest import Digest
 from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PRIVATE_DIRECTORY_MODE, Layout
-from httpbucket.storage.local.locks import try_lock
+from httpbucket.storage.local.own_directory import OwnDirectory, remove_if_dead
 from httpbucket.storage.local.past_cache import LARGE_BYTES, PastCache
+from httpbucket.storage.local.pins import pin_name
 from httpbucket.storage.local.room import Room, Share
 from httpbucket.storage.local.staged_file import LocalStagedFile
-from httpbucket.storage.local.staged_trees import TREES
 
 _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
@@ -31,15 +29,11 @@ _HAS_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENO
 #: takes two and a half times as long as making a named one.
 SMALL_BYTES = 64 * 1024
 
-#: More than sweepers can come between; where staging is gone, the end of trying.
-_CLAIMS = 100
-
 
 class LocalStaging:
     """The staging of this process: ``private/staging/<pid>-<random>/``, locked while it lives.
 
-    The lock is what `sweep` goes by. It is taken on first use, so that a process that forks has a
-    directory of its own.
+    The lock is what `sweep` goes by.
     """
 
     def __init__(
@@ -60,8 +54,7 @@ class LocalStaging:
         self._room = room or Room(layout.root)
         self._disk = disk
         self._unnamed = unnamed and hasattr(os, "O_TMPFILE") and Path("/proc/self/fd").is_dir()
-        self._guard = threading.Lock()
-        self._own: tuple[int, str, int] | None = None
+        self._own = OwnDirectory(layout.staging, disk)
         self._staging_text = str(layout.staging)
         # Names are this process's alone, in its directory.
         self._pins = itertools.count()
@@ -131,34 +124,12 @@ class LocalStaging:
 
     def pin_path(self, digest: Digest) -> str:
         """An unused path for one more link of the blob ``digest``, which keeps it."""
-        return f"{self._own_directory()}/pin-{digest.hex}-{next(self._pins)}"
-
-    def count_pins(self, digest: Digest) -> int:
-        """How many links of this blob are names on the way in only.
-
-        They lie in any process's staging, in batches too, or are the bytes of a resumable upload
-        that became the blob and is not finished.
-        """
-        patterns = (f"*/pin-{digest.hex}-*", f"*/batch-*/{digest.hex}*")
-        pins = sum(1 for pattern in patterns for _ in self._layout.staging.glob(pattern))
-        return pins + self._count_resumed(digest)
-
-    def oldest_tree(self) -> int | None:
-        """Since when there may be names on the way in that `count_pins` does not find."""
-        trees = self._layout.staging.glob(f"*/batch-*/{TREES}*")
-        return min((int(path.name.removeprefix(TREES)) for path in trees), default=None)
-
-    def _count_resumed(self, digest: Digest) -> int:
-        with suppress(FileNotFoundError):
-            blob = self._layout.blob(digest).stat()
-            every = self._layout.partial_uploads.glob("*/bytes")
-            return sum(_is_file(path, blob) for path in every) if blob.st_nlink > 1 else 0
-        return 0
+        return f"{self._own_directory()}/{pin_name(digest, next(self._pins))}"
 
     def sweep(self, *, idle_too: bool = True) -> int:
         with told_as_refusals():
             every = self._layout.staging.iterdir()
-            return sum(_remove_if_dead(path, idle_too=idle_too) for path in every)
+            return sum(remove_if_dead(path, idle_too=idle_too) for path in every)
 
     def _staged(self, file: tuple[int, str] | None = None) -> LocalStagedFile:
         return LocalStagedFile(
@@ -192,65 +163,4 @@ class LocalStaging:
     def _own_directory(self) -> str:
         if self._left:
             self._remove_left()
-        with self._guard:
-            if not self._owns_directory():
-                path, descriptor = claim_directory(self._layout.staging, self._disk)
-                self._own = (os.getpid(), str(path), descriptor)
-            assert self._own is not None
-            return self._own[1]
-
-    def _owns_directory(self) -> bool:
-        """Not in a process that was forked, nor when somebody cleared the staging."""
-        if self._own is None or self._own[0] != os.getpid():
-            return False
-        _, path, descriptor = self._own
-        # Text, because pathlib would take longer than the system.
-        if os.path.isdir(path):  # noqa: PTH112
-            return True
-        # Forgotten first: claiming another may fail, and the number soon is another file's.
-        self._own = None
-        os.close(descriptor)
-        return False
-
-
-def claim_directory(staging: Path, disk: Disk) -> tuple[Path, int]:
-    """A new directory in staging, and the descriptor that locks it against every `sweep`.
-
-    Raises FileNotFoundError when there is no staging.
-    """
-    for _ in range(_CLAIMS):
-        path = staging / f"{os.getpid()}-{secrets.token_hex(4)}"
-        # A sweeper may come between any two steps: then the directory is gone, or about to be.
-        with suppress(FileNotFoundError):
-            disk.make_directory(path, PRIVATE_DIRECTORY_MODE)
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            if try_lock(descriptor) and path.exists():
-                return path, descriptor
-            os.close(descriptor)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(staging))
-
-
-def _is_file(path: Path, file: os.stat_result) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), file)
-    return False
-
-
-def _remove_if_dead(path: Path, *, idle_too: bool) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        if not try_lock(descriptor):
-            return False
-        is_directory = path.is_dir()
-        if not idle_too and not (is_directory and any(path.iterdir())):
-            return False
-        if is_directory:
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-        return True
-    finally:
-        os.close(descriptor)
+        return self._own.claim()[0]
