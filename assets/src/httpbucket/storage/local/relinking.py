@@ -17,12 +17,13 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, ContentVanished
 from httpbucket.domain.upload import Record, Replica, UploadId
 from httpbucket.storage.base import Relinked
+from httpbucket.storage.local.blob_files import files_of
 from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, RECORD_NAME
 from httpbucket.storage.local.locks import locked
 from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.records import LOCK_SECONDS
 from httpbucket.storage.local.replicas import LocalReplicas
-from httpbucket.storage.local.rereading import files_of, is_whole
+from httpbucket.storage.local.rereading import is_whole
 from httpbucket.storage.local.wanted_names import WantedName, names_of_replica, names_of_upload
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
 from httpbucket.storage.base import Relinked
+from httpbucket.storage.local.blob_files import blob_of, siblings_of
 from httpbucket.storage.local.disk import told_as_refusals
 from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.relinking import Relinking
 from httpbucket.storage.local.replicas import LocalReplicas
-from httpbucket.storage.local.rereading import is_whole, siblings_of
-
-_BLOB_NAME = re.compile(r"([0-9a-f]{64})(~[0-9]+)?")
+from httpbucket.storage.local.rereading import is_whole
 
 
 class LocalRepair:
@@ -50,8 +48,7 @@ class LocalRepair:
     def quarantined(self) -> Iterator[Digest]:
         with told_as_refusals():
             names = [path.name for path in self._layout.quarantine.iterdir()]
-        found = {match[1] for name in names if (match := _BLOB_NAME.fullmatch(name))}
-        return map(sha256, sorted(found))
+        return iter(sorted(set(filter(None, map(blob_of, names))), key=str))
 
     def release(self, blob: Digest) -> None:
         with told_as_refusals():

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from httpbucket.domain.digest import Digest
 from httpbucket.storage.base import Standing
+from httpbucket.storage.local.blob_files import files_of
 from httpbucket.storage.local.disk import told_as_refusals
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.pins import count_pins
@@ -23,10 +24,9 @@ class LocalSurvey:
         self._layout = layout
 
     def standing(self, blob: Digest) -> Standing | None:
-        path = self._layout.blob(blob)
         found = []
         with told_as_refusals():
-            for one in (path, *path.parent.glob(f"{path.name}~*")):
+            for one in files_of(self._layout, blob):
                 with suppress(FileNotFoundError):
                     found.append(one.stat())
             if not found:
