@@ -302,68 +302,63 @@ class TestClientsThatLeave:
         assert bench.upload(TEXT, "a.txt", is_gone=lambda: True).record.tree is None
 
 
+class Held:
+    """A client that is asked whether it still waits, and holds up its unpacking meanwhile."""
+
+    def __init__(self) -> None:
+        self.works = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def hold(self) -> bool:
+        self.works.set()
+        assert self.may_go_on.wait(30)
+        return False
+
+
 class TestWaiting:
     def test_so_many_files_are_worked_on_at_a_time(self) -> None:
         """The second one waits until the first is done with its members."""
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-        second_was_asked = threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
+        first, second_was_asked = Held(), threading.Event()
 
         def look() -> bool:
             second_was_asked.set()
             return False
 
         with ThreadPoolExecutor(2) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             second = clients.submit(bench.upload, ZIP, "second.zip", is_gone=look)
             # Asked whether its client still waits, it has neither begun nor ended.
             assert second_was_asked.wait(30)
             assert bench.blobs.batches == 1
-            first_may_go_on.set()
-            assert first.result().record.tree is not None
+            first.may_go_on.set()
+            assert kept.result().record.tree is not None
             assert second.result().record.tree is not None
         assert bench.blobs.batches == 2
 
     def test_who_waits_and_leaves_is_let_go(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
-
+        first = Held()
         with ThreadPoolExecutor(1) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             with pytest.raises(ClientGone):
                 bench.upload(ZIP, "second.zip", is_gone=lambda: True)
-            first_may_go_on.set()
-            assert first.result().record.tree is not None
+            first.may_go_on.set()
+            assert kept.result().record.tree is not None
         assert bench.staging.staged == set()
 
     def test_a_plain_file_waits_for_nobody(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
-
+        first = Held()
         with ThreadPoolExecutor(1) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             assert bench.upload(TEXT, "a.txt").record.tree is None
             assert bench.upload(TGZ, "a.tgz", UnpackWish.FALSE).record.tree is None
-            first_may_go_on.set()
-            first.result()
+            first.may_go_on.set()
+            kept.result()
 
     def test_a_refusal_gives_the_place_free(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")

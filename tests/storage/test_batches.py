@@ -19,7 +19,6 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
@@ -27,6 +26,7 @@ from tests.backends import Backend, local_backend
 from tests.builders import COMPRESSORS, tar, tar_member
 from tests.examples import NOW, identity, keep, stage
 from tests.faults import FaultyDisk
+from tests.uploading import upload_file
 
 SMALL = b"a small content"
 LARGE = bytes(range(256)) * 8192
@@ -262,13 +262,7 @@ def upload(stores: Stores, number: int) -> Record:
         now=lambda: NOW,
         random_bits=lambda: number,
     ).ingest
-    act = ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(TGZ)
-        return ingest.keep(Offer(incoming, "results.tgz")).record
-    finally:
-        act.close()
+    return upload_file(ingest, TGZ, "results.tgz").record
 
 
 def on_disk(tree: Path) -> dict[str, bytes | None]:
