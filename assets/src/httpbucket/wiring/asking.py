@@ -21,7 +21,7 @@ from httpbucket.wiring.stores import Stores
 
 @dataclass(frozen=True)
 class Asking:
-    """Each of them once."""
+    """Makes each of them once, from the stores and from each other."""
 
     settings: Settings
     stores: Stores
@@ -32,6 +32,7 @@ class Asking:
         return Lookup(blobs=self.stores.blobs, index=self.stores.index)
 
     def ask_of(self, index: Index) -> Ask:
+        """Asks this index, which may be one that does not wait."""
         return Ask(
             lookup=Lookup(blobs=self.stores.blobs, index=index),
             blobs=self.stores.blobs,
@@ -51,6 +52,7 @@ class Asking:
         )
 
     def leases_of(self, index: Index) -> Leases:
+        """Leases that are written to this index."""
         return Leases(
             index=index,
             seconds=self.settings.lease_seconds,

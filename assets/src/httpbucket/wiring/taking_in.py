@@ -30,7 +30,10 @@ from httpbucket.wiring.stores import Stores
 
 @dataclass(frozen=True)
 class TakingIn:
-    """Each of them once; ``index_gap`` is set when the index did not take an upload in."""
+    """Makes each of them once, from the stores and from each other.
+
+    ``index_gap`` is set when the index did not take an upload in.
+    """
 
     settings: Settings
     stores: Stores

@@ -19,7 +19,7 @@ from httpbucket.wiring.stores import Stores
 
 @dataclass(frozen=True)
 class Upkeep:
-    """Each of them once."""
+    """Makes each of them once, from the stores and from each other."""
 
     settings: Settings
     stores: Stores
