@@ -102,3 +102,13 @@ def _do_and_wait(task: Callable[[], object], writer: int) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Meanwhile this process makes files and directories under this umask."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -13,10 +13,9 @@ import pytest
 from httpbucket.cli.main import main
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import build, open_local
+from tests.uploading import upload_file
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,8 @@ class Store:
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, filename: str = "a.txt", **terms: Any) -> Record:
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            terms = {"headers": {"username": "bob"}} | terms
-            return self.services.ingest.keep(Offer(incoming, filename), Terms(**terms)).record
-        finally:
-            act.close()
+        terms = {"headers": {"username": "bob"}} | terms
+        return upload_file(self.services.ingest, content, filename, **terms).record
 
     def call(self, *arguments: str, **environ: str) -> Ended:
         """The verb with its flags, settings on top of the store's own."""

@@ -117,6 +117,13 @@ def test_a_verb_finishes_what_another_was_deleting_when_it_was_killed(
     assert number > 10
 
 
+def test_a_verb_reads_the_records_that_another_left_unread_when_it_was_killed(store: Store) -> None:
+    store.upload(b"one")
+    store.stores.index.mark_incomplete()
+    assert store.call("expire").status == 0
+    assert store.stores.index.is_complete()
+
+
 def public_names(store: Store) -> set[str]:
     """Every name but those of contents."""
     roots = (store.layout.archive, store.layout.replicas)

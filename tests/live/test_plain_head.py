@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.live.conftest import ServerFactory
-from tests.live.server import LiveServer, digest, wait_until
+from tests.live.server import digest, wait_until
+from tests.live.two_ways import HOST, Two, head, said, two_servers
 
 CONTENT = b"content"
 
 
-class Two(NamedTuple):
-    """A server that answers plain questions apart, and one that does not."""
-
-    quick: LiveServer
-    usual: LiveServer
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    with ExitStack() as stack:
-        servers = ServerFactory(tmp_path_factory.mktemp("two"), stack)
-        # The order of methods in Allow goes by the seed.
-        alike = {"WEB_CONCURRENCY": "1", "PYTHONHASHSEED": "0"}
-        two = Two(*(servers.start(**alike, FAST_HEAD=state) for state in ("on", "off")))
+    with two_servers(tmp_path_factory.mktemp("two"), "FAST_HEAD") as two:
         for server in two:
             server.upload(CONTENT)
         yield two
 
 
-def said(server: LiveServer, *pieces: bytes) -> bytes:
-    """All that comes back, without the Date, when these are sent one after the other's answer."""
-    with server.connect() as wire:
-        answers = b""
-        for piece in pieces[:-1]:
-            wire.send(piece)
-            while not answers.endswith(b"\r\n\r\n"):
-                answers += wire.connection.recv(1000)
-        wire.send(pieces[-1])
-        wire.end_sending()
-        return re.sub(rb"Date: [^\r]*", b"Date:", answers + wire.receive_rest())
-
-
-def head(target: str, *fields: str, version: str = "1.1", method: str = "HEAD") -> bytes:
-    lines = [f"{method} {target} HTTP/{version}", *fields, "", ""]
-    return "\r\n".join(lines).encode("latin-1")
-
-
-HOST = "Host: bucket.example"
 KNOWN = f"/checksum/{digest(CONTENT)}"
 UNKNOWN = "/checksum/" + "0" * 32
 TARGETS = [
@@ -111,14 +80,14 @@ FIELDS = [
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_has_one_answer(two: Two, target: str) -> None:
-    request = head(target, HOST)
+    request = head("HEAD", target, HOST)
     assert said(two.quick, request) == said(two.usual, request)
 
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("target", [KNOWN, UNKNOWN])
 def test_every_field_has_one_answer(two: Two, target: str, field: str) -> None:
-    request = head(target, HOST, field)
+    request = head("HEAD", target, HOST, field)
     assert said(two.quick, request) == said(two.usual, request)
 
 
@@ -128,13 +97,13 @@ def test_every_field_has_one_answer(two: Two, target: str, field: str) -> None:
 def test_every_first_line_has_one_answer(
     two: Two, version: str, method: str, fields: list[str]
 ) -> None:
-    request = head(UNKNOWN, *fields, version=version, method=method)
+    request = head(method, UNKNOWN, *fields, version=version)
     assert said(two.quick, request) == said(two.usual, request)
 
 
 requests = st.builds(
     lambda target, first, fields, version, method: head(
-        target, *first, *fields, version=version, method=method
+        method, target, *first, *fields, version=version
     ),
     st.sampled_from(TARGETS),
     st.sampled_from([[HOST], [HOST], [HOST], []]),
@@ -156,18 +125,18 @@ def test_requests_behind_each_other_and_cut_off_have_one_answer(
 
 def test_a_connection_is_kept_whichever_way_its_requests_go(two: Two) -> None:
     pieces = [
-        head(KNOWN, HOST),
-        head(UNKNOWN, HOST),
-        head(KNOWN, HOST, "Cookie: a=b"),
-        head(KNOWN, HOST),
-        head("/checksum/x", HOST),
-        head(UNKNOWN, HOST, "Connection: close"),
+        head("HEAD", KNOWN, HOST),
+        head("HEAD", UNKNOWN, HOST),
+        head("HEAD", KNOWN, HOST, "Cookie: a=b"),
+        head("HEAD", KNOWN, HOST),
+        head("HEAD", "/checksum/x", HOST),
+        head("HEAD", UNKNOWN, HOST, "Connection: close"),
     ]
     assert said(two.quick, *pieces) == said(two.usual, *pieces)
 
 
 def test_a_request_that_comes_in_two_pieces_is_answered(two: Two) -> None:
-    request = head(KNOWN, HOST)
+    request = head("HEAD", KNOWN, HOST)
     for server in two:
         with server.connect() as wire:
             for piece in (request[:20], request[20:]):
@@ -185,7 +154,7 @@ def test_whatever_was_acknowledged_is_known_to_every_later_question(
         def statuses(target: str) -> set[int]:
             """What all are answered, who ask at once, each beside somebody who asks otherwise."""
             for number, wire in enumerate(wires):
-                wire.send(head(UNKNOWN if number % 3 == 2 else target, HOST))
+                wire.send(head("HEAD", UNKNOWN if number % 3 == 2 else target, HOST))
             answers = [wire.receive_answer("HEAD").status for wire in wires]
             assert {answers.pop(number) for number in (11, 8, 5, 2)} == {404}
             return set(answers)
@@ -206,7 +175,7 @@ def test_a_drop_box_tells_nobody_what_it_holds(servers: ServerFactory) -> None:
     with server.connect() as wire:
         for fields in ([], ["Cookie: a=b"]):
             for target in (KNOWN, UNKNOWN):
-                wire.send(head(target, HOST, *fields))
+                wire.send(head("HEAD", target, HOST, *fields))
                 assert wire.receive_answer("HEAD").status == 403
 
 
@@ -214,9 +183,9 @@ def test_a_question_needs_no_thread(servers: ServerFactory) -> None:
     server = servers.start(WEB_CONCURRENCY="1", THREADS="1", MAX_CONTENT_LENGTH="64mb")
     receipt = server.upload(bytes(40 * 1024**2))
     with server.connect() as reader, server.connect() as wire:
-        reader.send(head(f"/{receipt['path']['blob']}", HOST, method="GET"))
+        reader.send(head("GET", f"/{receipt['path']['blob']}", HOST))
         # Its only thread is busy with a client that reads nothing; the question comes past it.
-        wire.send(head(f"/checksum/{receipt['upload']['digests']['md5']}", HOST))
+        wire.send(head("HEAD", f"/checksum/{receipt['upload']['digests']['md5']}", HOST))
         assert wire.receive_answer("HEAD").status == 200
 
 
@@ -233,7 +202,7 @@ def test_the_number_of_requests_of_a_worker_counts_them(servers: ServerFactory) 
     with server.connect() as wire:
         connections = []
         while "close" not in connections:
-            wire.send(head(UNKNOWN, HOST))
+            wire.send(head("HEAD", UNKNOWN, HOST))
             connections.append(wire.receive_answer("HEAD").headers["Connection"])
         assert wire.is_closed_by_peer()
     # The start asked /ping once or more.

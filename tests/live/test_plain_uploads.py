@@ -7,9 +7,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,28 +16,20 @@ from hypothesis import strategies as st
 from tests import builders
 from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer
+from tests.live.two_ways import HOST, Two, head, said, two_servers
 from tests.live.wire import multipart
 
-HOST = "Host: bucket.example"
 CONTENT = b"some content"
-
-
-class Two(NamedTuple):
-    """A server that keeps plain uploads quickly, and one that does not."""
-
-    quick: LiveServer
-    usual: LiveServer
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    with ExitStack() as stack:
-        servers = ServerFactory(tmp_path_factory.mktemp("two"), stack)
-        alike = {
-            **{"WEB_CONCURRENCY": "1", "PYTHONHASHSEED": "0", "FSYNC": "off"},
-            **{"REPLICATE_0": "user/${USERNAME}/${TOPIC}", "MAX_CONTENT_LENGTH": "40kb"},
-        }
-        yield Two(*(servers.start(**alike, FAST_UPLOAD=state) for state in ("on", "off")))
+    alike = {
+        **{"FSYNC": "off", "MAX_CONTENT_LENGTH": "40kb"},
+        **{"REPLICATE_0": "user/${USERNAME}/${TOPIC}"},
+    }
+    with two_servers(tmp_path_factory.mktemp("two"), "FAST_UPLOAD", **alike) as two:
+        yield two
 
 
 def request(
@@ -48,8 +38,7 @@ def request(
     body: bytes = CONTENT,
     method: str = "PUT",
 ) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", *fields, f"Content-Length: {len(body)}", "", ""]
-    return "\r\n".join(lines).encode("latin-1") + body
+    return head(method, target, *fields, f"Content-Length: {len(body)}") + body
 
 
 def form(*fields: str, content: bytes = CONTENT, filename: str = "results.xml") -> bytes:
@@ -59,7 +48,6 @@ def form(*fields: str, content: bytes = CONTENT, filename: str = "results.xml") 
 
 # What no two uploads have in common: moments, numbers of chance, and lengths that follow.
 _OWN = [
-    (rb"Date: [^\r]*", b"Date:"),
     (rb"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{16}", b"ID"),
     (rb"\d{4}/\d\d/\d\d/ID", b"DAY/ID"),
     (rb"\.\d{8}\.\d{4}\.\d+", b".REPLICA"),
@@ -74,19 +62,6 @@ def anonymous(text: bytes) -> bytes:
     for pattern, instead in _OWN:
         text = re.sub(pattern, instead, text)
     return text
-
-
-def said(server: LiveServer, *pieces: bytes) -> bytes:
-    """All that comes back when these are sent, each after an answer to the one before."""
-    with server.connect() as wire:
-        answers = b""
-        for piece in pieces[:-1]:
-            wire.send(piece)
-            answer = wire.receive_answer("PUT")
-            answers += b"%d %b\n" % (answer.status, answer.body)
-        wire.send(pieces[-1])
-        wire.end_sending()
-        return anonymous(answers + wire.receive_rest())
 
 
 def records(server: LiveServer) -> list[bytes]:
@@ -161,7 +136,7 @@ TARGETS = [
 
 def assert_alike(two: Two, *pieces: bytes) -> None:
     before = [len(records(server)) for server in two]
-    quick, usual = (said(server, *pieces) for server in two)
+    quick, usual = (anonymous(said(server, *pieces)) for server in two)
     assert quick == usual
     quick_records, usual_records = (
         records(server)[count:] for server, count in zip(two, before, strict=True)

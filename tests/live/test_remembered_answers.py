@@ -7,27 +7,18 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from httpbucket.server.remembered import SETTLED_SECONDS
+from httpbucket.storage.local.settled import SETTLED_SECONDS
 from tests.live.conftest import ServerFactory
 from tests.live.server import LiveServer, digest, wait_until
+from tests.live.two_ways import HOST, Two, head, said, two_servers
 
 CONTENT = b"content " * 100
 LARGE = bytes(100_000)
-HOST = "Host: bucket.example"
-
-
-class Two(NamedTuple):
-    """A server that remembers answers, and one that does not, with the same store."""
-
-    quick: LiveServer
-    usual: LiveServer
-    receipt: dict[str, Any]
 
 
 def settle() -> None:
@@ -41,7 +32,7 @@ def settle() -> None:
 def put(server: LiveServer, content: bytes, name: str = "results.txt") -> dict[str, Any]:
     with server.connect() as wire:
         fields = [HOST, f"Content-Length: {len(content)}", "Username: bob", "Topic: demo"]
-        wire.send(head(f"/upload/{name}", *fields, method="PUT") + content)
+        wire.send(head("PUT", f"/upload/{name}", *fields) + content)
         answer = wire.receive_answer("PUT")
         assert answer.status in {200, 201}, answer.body
         receipt: dict[str, Any] = json.loads(answer.body)
@@ -50,33 +41,29 @@ def put(server: LiveServer, content: bytes, name: str = "results.txt") -> dict[s
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    """With one store."""
     directory = tmp_path_factory.mktemp("two")
-    with ExitStack() as stack:
-        servers = ServerFactory(directory, stack)
-        alike = {
-            **{"WEB_CONCURRENCY": "1", "PYTHONHASHSEED": "0", "THREADS": "2"},
-            **{"REPLICATE_0": "user/${USERNAME}/${TOPIC}", "ARCHIVE_DIR": str(directory / "store")},
-        }
-        quick, usual = (servers.start(**alike, FAST_GET=state) for state in ("on", "off"))
-        receipt = put(quick, CONTENT)
-        put(quick, LARGE, "large.bin")
-        settle()
-        yield Two(quick, usual, receipt)
+    alike = {
+        **{"THREADS": "2", "ARCHIVE_DIR": str(directory / "store")},
+        **{"REPLICATE_0": "user/${USERNAME}/${TOPIC}"},
+    }
+    with two_servers(directory, "FAST_GET", **alike) as two:
+        yield two
 
 
-def head(target: str, *fields: str, method: str = "GET", version: str = "1.1") -> bytes:
-    return "\r\n".join([f"{method} {target} HTTP/{version}", *fields, "", ""]).encode("latin-1")
+@pytest.fixture(scope="module")
+def receipt(two: Two) -> dict[str, Any]:
+    """Of `CONTENT`, which is there as `LARGE` is, and has settled."""
+    receipt = put(two.quick, CONTENT)
+    put(two.quick, LARGE, "large.bin")
+    settle()
+    return receipt
 
 
-def said(server: LiveServer, *requests: bytes, times: int = 3) -> bytes:
-    """All that comes back, without the Date, when these are sent again and again."""
-    answers = b""
-    for request in requests * times:
-        with server.connect() as wire:
-            wire.send(request)
-            wire.end_sending()
-            answers += wire.receive_rest()
-    return re.sub(rb"Date: [^\r]*", b"Date:", answers)
+def assert_alike(two: Two, request: bytes) -> None:
+    """Also when it is asked again and again."""
+    quick, usual = ([said(server, request) for _ in range(3)] for server in two)
+    assert quick == usual, request
 
 
 def has_way(path: Path) -> bool:
@@ -125,15 +112,16 @@ FIELDS = [
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("field", FIELDS)
-def test_every_field_has_one_answer(two: Two, method: str, field: str) -> None:
-    for target in (BLOB, f"/{two.receipt['path']['blob']}"):
-        request = head(target, HOST, field, method=method)
-        assert said(two.quick, request) == said(two.usual, request)
+def test_every_field_has_one_answer(
+    two: Two, receipt: dict[str, Any], method: str, field: str
+) -> None:
+    for target in (BLOB, f"/{receipt['path']['blob']}"):
+        assert_alike(two, head(method, target, HOST, field))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "DELETE"])
-def test_every_target_has_one_answer(two: Two, method: str) -> None:
-    path = two.receipt["path"]
+def test_every_target_has_one_answer(two: Two, receipt: dict[str, Any], method: str) -> None:
+    path = receipt["path"]
     (replica,) = path["replicas"]
     replica = f"/{replica}"
     latest = re.sub(r"[0-9]{8}[.][0-9]{4}[.][0-9]+", "latest", replica)
@@ -146,18 +134,18 @@ def test_every_target_has_one_answer(two: Two, method: str) -> None:
         *(f"/blob/{digest(LARGE)}", f"/{path['upload']}/results.txt?view"),
     ]
     for target in targets:
-        request = head(target, HOST, method=method)
-        assert said(two.quick, request) == said(two.usual, request), target
+        assert_alike(two, head(method, target, HOST))
 
 
+@pytest.mark.usefixtures("receipt")
 def test_ways_change_on_one_connection(two: Two) -> None:
     pieces = [
-        head(BLOB, HOST),
-        head(BLOB, HOST, "Cookie: a=b"),
-        head(BLOB, HOST, method="HEAD"),
-        head(f"/blob/{digest(LARGE)}", HOST),
-        head(f"/checksum/{digest(CONTENT)}", HOST, method="HEAD"),
-        head(BLOB, HOST),
+        head("GET", BLOB, HOST),
+        head("GET", BLOB, HOST, "Cookie: a=b"),
+        head("HEAD", BLOB, HOST),
+        head("GET", f"/blob/{digest(LARGE)}", HOST),
+        head("HEAD", f"/checksum/{digest(CONTENT)}", HOST),
+        head("GET", BLOB, HOST),
     ] * 2
     for server in (two.quick, two.usual):
         with server.connect() as wire:
@@ -171,9 +159,9 @@ def test_ways_change_on_one_connection(two: Two) -> None:
         assert lengths == expected * 2
 
 
+@pytest.mark.usefixtures("receipt")
 def test_many_on_one_another_are_answered_in_turn(two: Two) -> None:
-    request = head(BLOB, HOST) * 3 + head(BLOB, HOST, "Range: bytes=0-9") * 2
-    assert said(two.quick, request) == said(two.usual, request)
+    assert_alike(two, head("GET", BLOB, HOST) * 3 + head("GET", BLOB, HOST, "Range: bytes=0-9") * 2)
 
 
 def test_what_was_asked_before_needs_no_thread(servers: ServerFactory) -> None:
@@ -184,17 +172,17 @@ def test_what_was_asked_before_needs_no_thread(servers: ServerFactory) -> None:
     settle()
     target = f"/{small['path']['upload']}/results.txt"
     with server.connect() as reader, server.connect() as wire:
-        wire.send(head(target, HOST))
+        wire.send(head("GET", target, HOST))
         assert wire.receive_answer("GET").body == CONTENT
-        reader.send(head(f"/{large['path']['blob']}", HOST))
+        reader.send(head("GET", f"/{large['path']['blob']}", HOST))
         # Its only thread is busy with a client that reads nothing; this one comes past it.
-        wire.send(head(target, HOST))
+        wire.send(head("GET", target, HOST))
         assert wire.receive_answer("GET").body == CONTENT
 
 
 def status_of(server: LiveServer, target: str, *fields: str) -> int:
     with server.connect() as wire:
-        wire.send(head(target, HOST, *fields))
+        wire.send(head("GET", target, HOST, *fields))
         return wire.receive_answer("GET").status
 
 
@@ -208,7 +196,7 @@ def test_what_is_deleted_is_gone_at_once(servers: ServerFactory) -> None:
         assert status_of(server, target) == 200
         assert status_of(server, target, f"If-None-Match: {ETAG}") == 304
     with server.connect() as wire:
-        wire.send(head(f"/uploads/{receipt['upload']['id']}", HOST, method="DELETE"))
+        wire.send(head("DELETE", f"/uploads/{receipt['upload']['id']}", HOST))
         assert wire.receive_answer("DELETE").status in {200, 204}
     for target in targets:
         assert status_of(server, target) == 404
@@ -226,7 +214,7 @@ def test_latest_moves_on_at_once(servers: ServerFactory) -> None:
             if bodies:
                 put(server, content)
             for _ in range(3):
-                wire.send(head(target, HOST))
+                wire.send(head("GET", target, HOST))
                 bodies.append(wire.receive_answer("GET").body)
     assert bodies == [b"first"] * 3 + [b"second"] * 3 + [b"first"] * 3
 

@@ -17,9 +17,7 @@ from httpbucket.domain.errors import IndexNotReady, StorageUnavailable
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server import startup
 from httpbucket.server.duties import Duties
-from httpbucket.services.ingest import Offer
 from httpbucket.services.product import Services
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Stores, build
@@ -27,6 +25,7 @@ from tests.backends import local_backend, memory_backend, staged_on_disk
 from tests.examples import NOW, file_of, identity, keep_upload, stage
 from tests.faults import MortalDisk
 from tests.processes import in_child, waiting_child, was_killed
+from tests.uploading import upload_file
 
 SETTINGS = Settings.from_environ({"REPLICATE_0": "user/${USERNAME}"})
 
@@ -281,14 +280,7 @@ class TestCutShortDeletes:
 
 
 def upload_with_replica(services: Services) -> Record:
-    act = services.ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(b"content")
-        terms = Terms(headers={"username": "bob"})
-        return services.ingest.keep(Offer(incoming, "a.txt"), terms).record
-    finally:
-        act.close()
+    return upload_file(services.ingest, b"content", "a.txt", headers={"username": "bob"}).record
 
 
 def delete_until(root: Path, upload: UploadId, number: int) -> None:

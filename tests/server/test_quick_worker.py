@@ -319,7 +319,7 @@ def test_it_learns_what_is_said_in_a_thread(
     worker: Worker, conn: TConn, theirs: socket.socket
 ) -> None:
     def application(environ: Any, start_response: Any) -> list[bytes]:
-        environ[TELL_SENT](Sent(Seen(Sighting(changed=1.0)), 0, 3))
+        environ[TELL_SENT](Sent(Seen(Sighting(settled_at=1.0)), 0, 3))
         start_response("200 OK", [("Content-Length", "3")])
         return [b"012"]
 

@@ -10,7 +10,7 @@ import pytest
 from gunicorn.config import Config
 
 from httpbucket.server.learning import Heard, Learner, answer_of
-from httpbucket.server.remembered import SETTLED_SECONDS, Answer, Remembered, key_of
+from httpbucket.server.remembered import Answer, Remembered, key_of
 from httpbucket.services.see_again import SeeAgain, Seen
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.web.quick_head import HeadAnswer
@@ -141,7 +141,7 @@ class Application:
 
     def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
         if tell := environ.get(TELL_SENT):
-            tell(Sent(Seen(Sighting(changed=100.0)), 0, 3))
+            tell(Sent(Seen(Sighting(settled_at=100.0)), 0, 3))
         start_response("200 OK", self.headers)
         return [b"012"]
 
@@ -155,7 +155,7 @@ def heard_of(application: Application) -> Heard:
 
 def test_what_is_learned_is_what_gunicorn_writes() -> None:
     heard = heard_of(Application([("Content-Length", "3"), ("X-Some", "thing")]))
-    learned = answer_of(heard, asked_at=100.0 + SETTLED_SECONDS, cfg=Config())
+    learned = answer_of(heard, asked_at=100.0, cfg=Config())
     assert learned is not None
     assert learned.before_date == b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: "
     expected = b"\r\nConnection: keep-alive\r\nContent-Length: 3\r\nX-Some: thing\r\n\r\n"
@@ -164,7 +164,7 @@ def test_what_is_learned_is_what_gunicorn_writes() -> None:
 
 def test_what_changed_lately_is_not_learned() -> None:
     heard = heard_of(Application([("Content-Length", "3")]))
-    assert answer_of(heard, asked_at=99.0 + SETTLED_SECONDS, cfg=Config()) is None
+    assert answer_of(heard, asked_at=99.0, cfg=Config()) is None
 
 
 def test_an_answer_of_another_length_is_not_learned() -> None:

@@ -10,8 +10,7 @@ from httpbucket.config import Settings
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.unpacking import UnpackWish
 from httpbucket.domain.upload import Receipt, Record
-from httpbucket.services.ingest import Ingest, Offer
-from httpbucket.services.terms import Terms
+from httpbucket.services.ingest import Ingest
 from httpbucket.storage.base import BlobBatch, StagedFile
 from httpbucket.storage.memory import (
     MemoryBlobStore,
@@ -23,6 +22,7 @@ from httpbucket.wiring import build
 from tests.backends import memory_stores
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file
 from tests.examples import NOW, identity
+from tests.uploading import upload_file
 
 MEMBERS = {"report/index.html": b"<html>" * 300, "report/données.txt": b"caf\xc3\xa9", "empty": b""}
 
@@ -119,13 +119,7 @@ class Bench:
         is_gone: Callable[[], bool] = lambda: False,
     ) -> Receipt:
         """An act of one file."""
-        act = self.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            return self.ingest.keep(Offer(incoming, filename), Terms(wish, is_gone=is_gone))
-        finally:
-            act.close()
+        return upload_file(self.ingest, content, filename, wish=wish, is_gone=is_gone)
 
     def tree(self, record: Record) -> dict[str, bytes | None]:
         """The files of the upload's tree by path; None for an empty directory."""

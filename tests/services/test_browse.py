@@ -20,11 +20,11 @@ from httpbucket.services import browse as browse_module
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.ingest import Offer
 from httpbucket.services.product import Services
-from httpbucket.services.terms import Terms
 from httpbucket.wiring import build
 from tests.backends import memory_backend
 from tests.builders import gnu_long, tar, tar_member
 from tests.examples import NOW, descriptor, file_of, keep
+from tests.uploading import upload_file
 
 REPLICA = "replica/user/bob/results.20261121.1432.0"
 FUTURE = int((NOW + timedelta(days=900)).timestamp())
@@ -45,14 +45,7 @@ class Bench:
         return self.services.browse
 
     def upload(self, content: bytes, filename: str, **headers: str) -> Record:
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            terms = Terms(headers=headers or {})
-            return self.services.ingest.keep(Offer(incoming, filename), terms).record
-        finally:
-            act.close()
+        return upload_file(self.services.ingest, content, filename, headers=headers or {}).record
 
     def look(self, path: str) -> Shown:
         return self.browse.look(PublicPath.parse(path))

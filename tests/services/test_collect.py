@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain, count, repeat
@@ -22,14 +21,14 @@ from httpbucket.domain.upload import Record
 from httpbucket.server.startup import prepare
 from httpbucket.services import collect
 from httpbucket.services.collect import CollectTally
-from httpbucket.services.ingest import Offer
 from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
-from tests.backends import local_backend, memory_backend
+from tests.backends import local_backend
 from tests.builders import tar, tar_member
 from tests.examples import identity, keep, kept_blobs
 from tests.faults import FaultyDisk
+from tests.uploading import upload_file
 
 ORPHAN = b"nothing names this"
 
@@ -45,13 +44,7 @@ class Bench:
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, name: str = "a.xml") -> Record:
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            return self.services.ingest.keep(Offer(incoming, name)).record
-        finally:
-            act.close()
+        return upload_file(self.services.ingest, content, name).record
 
     def collect(self, *, hours: float = 2, dry_run: bool = False) -> CollectTally:
         now = datetime.now(UTC) + timedelta(hours=hours)
@@ -61,12 +54,9 @@ class Bench:
         return kept_blobs(self.stores.blobs)
 
 
-@pytest.fixture(params=["memory", "local"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    backend = memory_backend() if request.param == "memory" else local_backend(tmp_path / "store")
-    yield Bench(backend.stores)
-    backend.stores.index.close()
-    assert backend.staged() == []
+@pytest.fixture
+def bench(stores: Stores) -> Bench:
+    return Bench(stores)
 
 
 def test_what_no_upload_names_goes(bench: Bench) -> None:
@@ -192,9 +182,7 @@ def test_a_copy_without_hardlinks_loses_nothing(tmp_path: Path) -> None:
 def test_an_operator_s_own_link_keeps_a_content(tmp_path: Path) -> None:
     bench = Bench(local_backend(tmp_path / "store").stores)
     keep(bench.stores, ORPHAN)
-    path = bench.stores.blobs.local_path(identity(ORPHAN))
-    assert path is not None
-    os.link(path, tmp_path / "mine")
+    os.link(Layout(tmp_path / "store").blob(identity(ORPHAN)), tmp_path / "mine")
     assert bench.collect().blobs == 0
     bench.stores.index.close()
 

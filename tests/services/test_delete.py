@@ -28,14 +28,13 @@ from httpbucket.domain.freed import Freed
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server.startup import prepare
-from httpbucket.services.ingest import Offer
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend, memory_backend
 from tests.builders import tar, tar_member
 from tests.examples import NOW, identity, kept_blobs
 from tests.faults import FaultyDisk
+from tests.uploading import upload_file
 
 CONTENT = b"some content"
 
@@ -51,14 +50,7 @@ class Bench:
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, filename: str = "results.xml", **headers: str) -> Record:
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            terms = Terms(headers=headers)
-            return self.services.ingest.keep(Offer(incoming, filename), terms).record
-        finally:
-            act.close()
+        return upload_file(self.services.ingest, content, filename, headers=headers).record
 
     def delete(self, record: Record) -> Freed:
         return self.services.delete.upload(record.id)
@@ -76,12 +68,9 @@ class Bench:
         return [digest.hex for digest in kept_blobs(self.stores.blobs)]
 
 
-@pytest.fixture(params=["memory", "local"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    backend = memory_backend() if request.param == "memory" else local_backend(tmp_path / "store")
-    yield Bench(backend.stores)
-    backend.stores.index.close()
-    assert backend.staged() == []
+@pytest.fixture
+def bench(stores: Stores) -> Bench:
+    return Bench(stores)
 
 
 def tree_of_two(first: bytes, second: bytes) -> bytes:

@@ -23,14 +23,13 @@ from httpbucket.domain.errors import BucketError, UploadNotFound
 from httpbucket.domain.search import UploadFilter
 from httpbucket.domain.upload import Record, UploadId
 from httpbucket.server.startup import prepare
-from httpbucket.services.ingest import Offer
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Services, Stores, build
 from tests.backends import local_backend
 from tests.builders import tar, tar_member
 from tests.examples import identity
 from tests.processes import in_children
+from tests.uploading import upload_file
 
 ENVIRON = {"REPLICATE_0": "user/${USERNAME}", "COLLECT_GRACE_SECONDS": "0", "FSYNC": "off"}
 FILE = b"the same bytes again and again"
@@ -50,14 +49,7 @@ def opened(root: Path) -> tuple[Stores, Services]:
 
 
 def upload(services: Services, name: str) -> Record:
-    act = services.ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(CONTENTS[name])
-        terms = Terms(headers={"username": "bob"})
-        return services.ingest.keep(Offer(incoming, name), terms).record
-    finally:
-        act.close()
+    return upload_file(services.ingest, CONTENTS[name], name, headers={"username": "bob"}).record
 
 
 def named(record: Record) -> list[Digest]:

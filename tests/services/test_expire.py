@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,15 +16,14 @@ from httpbucket.domain.errors import BucketError, IndexNotReady
 from httpbucket.domain.upload import Record
 from httpbucket.server.startup import prepare
 from httpbucket.services.expire import Expire, Expired, ExpireTally
-from httpbucket.services.ingest import Offer
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
-from tests.backends import local_backend, memory_backend
+from tests.backends import local_backend
 from tests.builders import tar, tar_member
 from tests.examples import NOW, identity, kept_blobs
 from tests.faults import FaultyDisk
 from tests.replica_checks import replica_faults
+from tests.uploading import upload_file
 
 LATER = NOW + timedelta(days=10)
 
@@ -49,25 +47,10 @@ class Bench:
         self, content: bytes, name: str = "a.xml", days: int | None = None, **headers: str
     ) -> Record:
         self.minutes += 1
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            terms = Terms(headers=headers, days=days)
-            return self.services.ingest.keep(Offer(incoming, name), terms).record
-        finally:
-            act.close()
+        return upload_file(self.services.ingest, content, name, headers=headers, days=days).record
 
     def mark(self, record: Record) -> None:
         self.services.mark.set(record.id, keep=True)
-
-
-@pytest.fixture(params=["memory", "local"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
-    backend = memory_backend() if request.param == "memory" else local_backend(tmp_path / "store")
-    yield backend.stores
-    backend.stores.index.close()
-    assert backend.staged() == []
 
 
 def test_what_is_over_goes_and_nothing_else(stores: Stores) -> None:

@@ -16,13 +16,12 @@ from httpbucket.domain.errors import (
     TooLarge,
 )
 from httpbucket.domain.upload import Receipt
-from httpbucket.services.ingest import Offer
-from httpbucket.services.terms import Terms
 from httpbucket.storage.memory import MemoryReplicas, MemoryStaging
 from httpbucket.wiring import build
 from tests.backends import memory_stores
 from tests.examples import DIGESTS, NOW, descriptor, file_of, upload_id
 from tests.services.fakes import Journal, RecordingBlobStore, RecordingIndex, RecordingRecords
+from tests.uploading import upload_file
 
 LIMIT = 1000
 
@@ -66,13 +65,7 @@ class Bench:
         headers: Mapping[str, str] | None = None,
     ) -> Receipt:
         """An act of one file."""
-        act = self.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            return self.ingest.keep(Offer(incoming, filename), Terms(headers=headers or {}))
-        finally:
-            act.close()
+        return upload_file(self.ingest, content, filename, headers=headers or {})
 
 
 @pytest.fixture

@@ -8,32 +8,26 @@ import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Receipt
-from httpbucket.services.ingest import Offer
+from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import local_backend
 from tests.examples import identity
 from tests.services.archives import MEMBERS, TAR, TGZ, ZIP
+from tests.uploading import upload_file
 
 LOST = identity(MEMBERS["report/index.html"])
 
 
 def upload(stores: Stores, content: bytes) -> Receipt:
     ingest = build(Settings.from_environ({}), stores).ingest
-    act = ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(content)
-        return ingest.keep(Offer(incoming, "a.tgz"))
-    finally:
-        act.close()
+    return upload_file(ingest, content, "a.tgz")
 
 
 @pytest.mark.parametrize("content", [TGZ, TAR, ZIP], ids=["tgz", "tar", "zip"])
 def test_what_is_gone_is_unpacked_anew(tmp_path: Path, content: bytes) -> None:
     backend = local_backend(tmp_path)
     upload(backend.stores, content)
-    lost = backend.stores.blobs.local_path(LOST)
-    assert lost is not None
+    lost = Layout(tmp_path).blob(LOST)
     lost.unlink()
     receipt = upload(backend.stores, content)
     assert lost.exists()

@@ -13,6 +13,7 @@ from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import IndexNotReady
 from httpbucket.services.quick_ask import QuickAsk
 from httpbucket.storage.base import Index
+from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Stores
 from tests.backends import local_backend
@@ -88,13 +89,11 @@ def test_while_the_index_is_rebuilt_all_is_asked_in_full(
 
 
 def test_what_is_gone_from_the_disk_is_not_there(
-    stores: Stores, quick: QuickAsk, usual: AskCounting
+    tmp_path: Path, stores: Stores, quick: QuickAsk, usual: AskCounting
 ) -> None:
     stores.index.add(keep_upload(stores, b"gone", number=1), None)
     stores.index.mark_complete(agreed_day="")
-    path = stores.blobs.local_path(GONE.sha256)
-    assert path is not None
-    path.unlink()
+    Layout(tmp_path / "store").blob(GONE.sha256).unlink()
     assert quick.answers([(GONE.sha256,), (THERE.sha256,)]) == [False, True]
     assert usual.count == 1
 

@@ -31,14 +31,6 @@ from tests.examples import (
 )
 
 
-@pytest.fixture(params=["memory", "local"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
-    backend = memory_backend() if request.param == "memory" else local_backend(tmp_path / "store")
-    yield backend.stores
-    backend.stores.index.close()
-    assert backend.staged() == []
-
-
 def reindex_of(stores: Stores) -> Reindex:
     return Reindex(records=stores.records, trees=stores.trees, index=stores.index, now=lambda: NOW)
 

@@ -14,13 +14,13 @@ from httpbucket.domain.upload import Record
 from httpbucket.services.ingest import Offer
 from httpbucket.services.pace import Pace
 from httpbucket.services.product import Services
-from httpbucket.services.terms import Terms
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend, memory_backend
 from tests.builders import tar, tar_member
 from tests.examples import identity
 from tests.storage.test_links import CrampedDisk
+from tests.uploading import upload_file
 
 CONTENT = b"the right bytes"
 MEMBER = b"of a member"
@@ -36,14 +36,9 @@ class Store:
         self.services.reindex.catch_up()
 
     def upload(self, content: bytes, filename: str) -> Record:
-        act = self.services.ingest.begin()
-        try:
-            incoming = act.new_file()
-            incoming.write(content)
-            terms = Terms(headers={"username": "bob"})
-            return self.services.ingest.keep(Offer(incoming, filename), terms).record
-        finally:
-            act.close()
+        return upload_file(
+            self.services.ingest, content, filename, headers={"username": "bob"}
+        ).record
 
     def knows(self, content: bytes) -> bool:
         try:

@@ -21,7 +21,10 @@ class Sighting:
 
     content: bytes = b"0123456789"
     unchanged: bool = True
-    changed: float = 0
+    settled_at: float = 0
+
+    def had_settled(self, *, before: float) -> bool:
+        return before >= self.settled_at
 
     def is_unchanged(self) -> bool:
         return self.unchanged

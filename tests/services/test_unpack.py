@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import ClientGone, StorageFull
 from httpbucket.domain.unpacking import CannotUnpack, LimitExceeded, UnpackWish
 from httpbucket.services.ingest import Offer
+from httpbucket.storage.base import StagedFile
 from tests.builders import COMPRESSORS, ZipEntry, tar, tar_member, zip_file, zstd_with_window
 from tests.examples import identity
 from tests.services.archives import (
@@ -239,6 +241,25 @@ class TestRefusals:
         assert problems(record) == ["unpack-limit"]
         assert limit in record.findings[0].sentence
 
+    def test_what_came_out_of_a_bomb_takes_no_room_while_the_file_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = Bench(UNPACK_MAX_BYTES="1mb")
+        keep, staged_meanwhile = bench.blobs.keep, []
+
+        def watch(staged: StagedFile, digest: Digest) -> bool:
+            staged_meanwhile.append(set(bench.staging.staged))
+            return keep(staged, digest)
+
+        monkeypatch.setattr(bench.blobs, "keep", watch)
+        act = bench.ingest.begin()
+        incoming = act.new_file()
+        incoming.write(COMPRESSORS["gzip"](bytes(2 * 1024**2)))
+        record = bench.ingest.keep(Offer(incoming, "bomb.gz")).record
+        assert problems(record) == ["unpack-limit"]
+        assert staged_meanwhile == [{incoming.staged}]
+        act.close()
+
     def test_a_full_store_is_no_finding_but_a_refusal(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -281,68 +302,63 @@ class TestClientsThatLeave:
         assert bench.upload(TEXT, "a.txt", is_gone=lambda: True).record.tree is None
 
 
+class Held:
+    """A client that is asked whether it still waits, and holds up its unpacking meanwhile."""
+
+    def __init__(self) -> None:
+        self.works = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def hold(self) -> bool:
+        self.works.set()
+        assert self.may_go_on.wait(30)
+        return False
+
+
 class TestWaiting:
     def test_so_many_files_are_worked_on_at_a_time(self) -> None:
         """The second one waits until the first is done with its members."""
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-        second_was_asked = threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
+        first, second_was_asked = Held(), threading.Event()
 
         def look() -> bool:
             second_was_asked.set()
             return False
 
         with ThreadPoolExecutor(2) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             second = clients.submit(bench.upload, ZIP, "second.zip", is_gone=look)
             # Asked whether its client still waits, it has neither begun nor ended.
             assert second_was_asked.wait(30)
             assert bench.blobs.batches == 1
-            first_may_go_on.set()
-            assert first.result().record.tree is not None
+            first.may_go_on.set()
+            assert kept.result().record.tree is not None
             assert second.result().record.tree is not None
         assert bench.blobs.batches == 2
 
     def test_who_waits_and_leaves_is_let_go(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
-
+        first = Held()
         with ThreadPoolExecutor(1) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             with pytest.raises(ClientGone):
                 bench.upload(ZIP, "second.zip", is_gone=lambda: True)
-            first_may_go_on.set()
-            assert first.result().record.tree is not None
+            first.may_go_on.set()
+            assert kept.result().record.tree is not None
         assert bench.staging.staged == set()
 
     def test_a_plain_file_waits_for_nobody(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")
-        first_works, first_may_go_on = threading.Event(), threading.Event()
-
-        def hold() -> bool:
-            first_works.set()
-            assert first_may_go_on.wait(30)
-            return False
-
+        first = Held()
         with ThreadPoolExecutor(1) as clients:
-            first = clients.submit(bench.upload, TAR, "first.tar", is_gone=hold)
-            assert first_works.wait(30)
+            kept = clients.submit(bench.upload, TAR, "first.tar", is_gone=first.hold)
+            assert first.works.wait(30)
             assert bench.upload(TEXT, "a.txt").record.tree is None
             assert bench.upload(TGZ, "a.tgz", UnpackWish.FALSE).record.tree is None
-            first_may_go_on.set()
-            first.result()
+            first.may_go_on.set()
+            kept.result()
 
     def test_a_refusal_gives_the_place_free(self) -> None:
         bench = Bench(UNPACK_CONCURRENCY="1")

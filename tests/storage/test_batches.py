@@ -19,7 +19,6 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
@@ -27,6 +26,7 @@ from tests.backends import Backend, local_backend
 from tests.builders import COMPRESSORS, tar, tar_member
 from tests.examples import NOW, identity, keep, stage
 from tests.faults import FaultyDisk
+from tests.uploading import upload_file
 
 SMALL = b"a small content"
 LARGE = bytes(range(256)) * 8192
@@ -81,28 +81,30 @@ class TestBlobBatch:
         assert new_blobs(stores) == {identity(SMALL).hex, identity(LARGE).hex}
         assert backend.staged() == []
 
-    def test_what_is_a_blob_already_stays_that_blob(self, backend: Backend) -> None:
+    def test_what_is_a_blob_already_stays_that_blob(self, backend: Backend, layout: Layout) -> None:
         stores = backend.stores
         keep(stores, SMALL)
         keep(stores, LARGE)
-        before = inodes(stores, SMALL, LARGE)
+        before = inodes(layout, SMALL, LARGE)
         batch = stores.blobs.batch()
         batch.add_bytes(SMALL, identity(SMALL))
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
         batch.discard()
-        assert inodes(stores, SMALL, LARGE) == before
+        assert inodes(layout, SMALL, LARGE) == before
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
 
-    def test_what_became_a_blob_in_the_meantime_stays_that_blob(self, backend: Backend) -> None:
+    def test_what_became_a_blob_in_the_meantime_stays_that_blob(
+        self, backend: Backend, layout: Layout
+    ) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
         batch.add_bytes(SMALL, identity(SMALL))
         keep(stores, SMALL)
-        before = inodes(stores, SMALL)
+        before = inodes(layout, SMALL)
         batch.keep()
         batch.discard()
-        assert inodes(stores, SMALL) == before
+        assert inodes(layout, SMALL) == before
 
     def test_the_empty_content_is_taken_as_any_other(self, stores: Stores) -> None:
         batch = stores.blobs.batch()
@@ -176,9 +178,10 @@ class TestBlobBatch:
         assert read(stores, SMALL) == SMALL
 
 
-def inodes(stores: Stores, *contents: bytes) -> list[int | None]:
-    paths = [stores.blobs.local_path(identity(content)) for content in contents]
-    return [path.stat().st_ino if path else None for path in paths]
+def inodes(layout: Layout, *contents: bytes) -> list[int | None]:
+    """By which a file is told from one that took its place; None in memory."""
+    paths = [layout.blob(identity(content)) for content in contents]
+    return [path.stat().st_ino if path.exists() else None for path in paths]
 
 
 class TestOnDisk:
@@ -259,13 +262,7 @@ def upload(stores: Stores, number: int) -> Record:
         now=lambda: NOW,
         random_bits=lambda: number,
     ).ingest
-    act = ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(TGZ)
-        return ingest.keep(Offer(incoming, "results.tgz")).record
-    finally:
-        act.close()
+    return upload_file(ingest, TGZ, "results.tgz").record
 
 
 def on_disk(tree: Path) -> dict[str, bytes | None]:

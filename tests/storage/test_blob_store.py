@@ -69,11 +69,6 @@ class TestBlobStore:
         with pytest.raises(BlobNotFound):
             stores.blobs.read_part(identity(b"unknown"), 0, 1)
 
-    def test_a_local_path_leads_to_the_bytes(self, stores: Stores) -> None:
-        keep(stores, CONTENT)
-        path = stores.blobs.local_path(identity(CONTENT))
-        assert path is None or path.read_bytes() == CONTENT
-
     def test_a_blob_that_nothing_names_is_never_said_to_be_named(self, stores: Stores) -> None:
         assert not stores.blobs.is_named(identity(CONTENT))
         keep(stores, CONTENT)

@@ -8,7 +8,6 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from httpbucket.storage.local.opening import make_place_for_index, open_store
 from tests.backends import local_backend, staged_on_disk
 from tests.examples import identity, keep_upload, stage
 from tests.faults import FaultyDisk
-from tests.processes import in_child
+from tests.processes import in_child, umask
 
 NOBODY = 65534
 
@@ -36,15 +35,6 @@ def open_directory() -> Iterator[Path]:
         path = Path(directory)
         path.chmod(0o755)
         yield path
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def refusal(root: Path) -> str:

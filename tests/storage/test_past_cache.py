@@ -19,7 +19,8 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.past_cache import LARGE_BYTES, PIECE_BYTES, PIECES, PastCache
-from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
+from httpbucket.storage.local.staged_file import LocalStagedFile
+from httpbucket.storage.local.staging import LocalStaging
 from httpbucket.wiring import open_local
 from tests.faults import FaultyDisk
 

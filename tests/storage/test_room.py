@@ -16,7 +16,8 @@ from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.opening import open_store
 from httpbucket.storage.local.room import Remembered, Room, Share
-from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
+from httpbucket.storage.local.staged_file import LocalStagedFile
+from httpbucket.storage.local.staging import LocalStaging
 from tests.examples import identity
 
 MIB = 1024**2

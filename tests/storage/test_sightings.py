@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.storage.local import sightings
+from httpbucket.storage.local.settled import SETTLED_SECONDS
 from httpbucket.storage.local.sightings import LocalSighting, sight
 
 CONTENT = b"0123456789"
@@ -116,8 +117,10 @@ def _clock(directory: Path) -> float:
     return probe.stat().st_ctime
 
 
-def test_when_it_changed_is_told(names: list[Path], seen: LocalSighting) -> None:
-    assert seen.changed == max(name.lstat().st_ctime for name in names)
+def test_what_changed_lately_has_not_settled(names: list[Path], seen: LocalSighting) -> None:
+    changed = max(name.lstat().st_ctime for name in names)
+    assert seen.had_settled(before=changed + SETTLED_SECONDS)
+    assert not seen.had_settled(before=changed + SETTLED_SECONDS - 0.1)
 
 
 def test_what_is_no_file_is_not_seen(tmp_path: Path, names: list[Path]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from httpbucket.config import Settings
 from httpbucket.domain.upload import Record
-from httpbucket.services.ingest import Offer
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.layout import Layout
 from httpbucket.wiring import Stores, build
@@ -21,6 +18,8 @@ from tests.backends import Backend, local_backend
 from tests.builders import tar, tar_member
 from tests.examples import NOW, identity, keep
 from tests.faults import FaultyDisk
+from tests.processes import umask
+from tests.uploading import upload_file
 
 LARGE = bytes(range(256)) * 8192
 
@@ -66,13 +65,7 @@ def upload(stores: Stores, archive: bytes, number: int = 1, name: str = "results
         now=lambda: NOW,
         random_bits=lambda: number,
     ).ingest
-    act = ingest.begin()
-    try:
-        incoming = act.new_file()
-        incoming.write(archive)
-        return ingest.keep(Offer(incoming, name)).record
-    finally:
-        act.close()
+    return upload_file(ingest, archive, name).record
 
 
 def on_disk(tree: Path) -> dict[str, tuple[int, bytes]]:
@@ -84,15 +77,6 @@ def on_disk(tree: Path) -> dict[str, tuple[int, bytes]]:
         )
         for path in tree.rglob("*")
     }
-
-
-@contextmanager
-def umask(mask: int) -> Iterator[None]:
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)

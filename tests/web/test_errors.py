@@ -119,6 +119,26 @@ class TestWhatHttpItselfRefuses:
         assert set(response.headers["Allow"].split(", ")) == allowed
         assert ", ".join(sorted(allowed)) in response.get_json()["error"]
 
+    @pytest.mark.parametrize("host", ["a..b:80", ".", "x" * 64])
+    @pytest.mark.parametrize("path", ["/checksum/" + "0" * 64, "/archive", "/nothing"])
+    @pytest.mark.parametrize("method", ["HEAD", "GET", "PUT"])
+    def test_a_host_that_is_none(
+        self,
+        client: FlaskClient,
+        caplog: pytest.LogCaptureFixture,
+        method: str,
+        path: str,
+        host: str,
+    ) -> None:
+        for headers in ({"Host": host}, {"Host": host, **BROWSER}):
+            assert client.open(path, method=method, headers=headers).status_code == 400
+        assert caplog.text == ""
+
+    def test_a_host_that_is_none_in_words(self, client: FlaskClient) -> None:
+        refusal = client.get("/ping", headers={"Host": "a..b"}).get_json()
+        assert refusal["problem"] == "bad-request"
+        assert "The host of this request is none" in refusal["error"]
+
     @pytest.mark.parametrize("upload_id", ["x", "20261121T143205.812Z-9f3c1a77d0e4b256"])
     def test_an_unknown_upload(self, client: FlaskClient, upload_id: str) -> None:
         response = client.get(f"/uploads/{upload_id}")

@@ -55,7 +55,8 @@ def opened(*, make: bool = False, **changes: Any) -> Iterator[OpenStore]:
 def finish_deletes(store: OpenStore) -> None:
     """Go on where a call was killed while it deleted, as the start of a server does."""
     index = store.stores.index
-    if store.services.clear_up.run(idle_too=False, on_death=index.mark_incomplete):
+    store.services.clear_up.run(idle_too=False, on_death=index.mark_incomplete)
+    if not index.is_complete():
         # Whoever was killed may have published what the index was not told of.
         with store.stores.only_one("reindex") as mine:
             if mine:

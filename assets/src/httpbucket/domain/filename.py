@@ -55,12 +55,12 @@ def safe_part(text: str) -> str:
     return f"_{shown}" if shown.startswith(".") else shown
 
 
-def cut_to_bytes(name: str, *, whole: str, limit: int = MAX_NAME_BYTES) -> str:
-    """``name`` if it fits ``limit`` bytes, else its front, a digest of ``whole``, its suffix."""
-    if len(name.encode()) <= limit:
+def cut_to_bytes(name: str, *, whole: str) -> str:
+    """``name`` if it fits `MAX_NAME_BYTES`, else its front, a digest of ``whole``, its suffix."""
+    if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     stem, extension = split_extension(name)
-    return mark(stem, whole=whole, limit=limit - len(extension.encode())) + extension
+    return mark(stem, whole=whole, limit=MAX_NAME_BYTES - len(extension.encode())) + extension
 
 
 def mark(name: str, *, whole: str, limit: int = MAX_NAME_BYTES) -> str:

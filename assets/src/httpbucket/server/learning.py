@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from httpbucket.server.plain_head import write_head
-from httpbucket.server.remembered import SETTLED_SECONDS, Answer
+from httpbucket.server.remembered import Answer
 from httpbucket.web.quick_head import HeadAnswer
 from httpbucket.web.sent import TELL_SENT, Sent
 
@@ -71,7 +71,7 @@ def answer_of(heard: Heard, *, asked_at: float, cfg: Any) -> Answer | None:
     ``asked_at`` is when the request came, in Unix time.
     """
     sent = heard.sent
-    if sent is None or heard.head is None or sent.changed > asked_at - SETTLED_SECONDS:
+    if sent is None or heard.head is None or not sent.had_settled(before=asked_at):
         return None
     length = dict(heard.head.headers).get("Content-Length")
     if sent.size and length != str(sent.size):

@@ -20,10 +20,6 @@ from httpbucket.web.sent import SendAgain, Sent
 MOST_BYTES = 8 * 1024**2
 _OVERHEAD = 1536
 
-#: What changed less than so many seconds before a request came, may have changed while it was
-#: answered: the clock of a file system may be that coarse.
-SETTLED_SECONDS = 2.0
-
 _LINE = re.compile(rb"(?:GET|HEAD) /(?:blob|archive|replica)/[!-~]{1,2000} HTTP/1\.1\r\n")
 
 

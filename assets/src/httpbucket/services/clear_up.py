@@ -31,12 +31,12 @@ class ClearUp:
         self._replicas = replicas
         self._blobs = blobs
 
-    def run(self, *, idle_too: bool = True, on_death: Callable[[], None] = lambda: None) -> bool:
-        """Clear up; whether a process died that may have published what no index was told of.
+    def run(self, *, idle_too: bool = True, on_death: Callable[[], None] = lambda: None) -> None:
+        """Clear up; tell ``on_death`` that a process died, if one did.
 
-        ``on_death`` is told of that at once: where a later step fails, no second call would find
-        out. Without ``idle_too`` processes do not count that ended with nothing under way, as a
-        command does that came to its end. Raises what the ports raise.
+        It may have published what no index was told of. This is told at once: where a later step
+        fails, no second call would find out. Without ``idle_too`` processes do not count that ended
+        with nothing under way, as a command does that came to its end. Raises what the ports raise.
         """
         swept = self._staging.sweep(idle_too=idle_too)
         if swept:
@@ -49,4 +49,3 @@ class ClearUp:
             logger.info("Finished the replicas of %d uploads of earlier processes.", finished)
         if recovered := self._blobs.recover():
             logger.info("Put %d files back that an earlier process was about to free.", recovered)
-        return swept > 0

@@ -9,6 +9,7 @@ from httpbucket.content.tar_stream import TarMember, read_exactly, tar_pieces
 from httpbucket.content.zip_layout import ZipLayout, ZipMember
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import TooManyFiles
+from httpbucket.domain.pieces import in_pieces
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.storage.base import BlobStore
 
@@ -38,13 +39,7 @@ class Pack:
 
     def read(self, layout: ZipLayout, start: int, stop: int) -> Iterator[bytes]:
         """The bytes of a zip from ``start`` to ``stop``, in pieces worth sending."""
-        waiting = bytearray()
-        for piece in layout.pieces(start, stop, self._content):
-            waiting += piece
-            if len(waiting) >= _PIECE:
-                yield bytes(waiting)
-                waiting.clear()
-        yield bytes(waiting)
+        return in_pieces(layout.pieces(start, stop, self._content), _PIECE)
 
     def tar(self, directory: Shown) -> Iterator[bytes]:
         """The tar of a directory, files of others included."""

@@ -203,10 +203,13 @@ class Unpack:
     ) -> tuple[_Source, tuple[Finding, ...]]:
         findings = Findings()
         target = task.act.new_file()
-        with self.place(task.check), source.open() as reader:
+        with self.place(task.check), source.open() as reader, ExitStack() as refused:
+            # Before the place is given back: who gets it next takes as much room.
+            refused.callback(target.close)
             for piece in decompress(reader, kind, budget=task.budget, findings=findings):
                 task.check()
                 target.write(piece)
+            refused.pop_all()
         task.unpacked.decompressed_file = target
         blob = target.describe(self._media_type_of)
         return _Source(blob, target.head, target.open), findings.told()

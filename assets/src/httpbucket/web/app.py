@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import cast
 
-from flask import Blueprint, Flask, Response
+from flask import Blueprint, Flask, Request, Response
+from werkzeug.exceptions import BadHost
+from werkzeug.routing import MapAdapter
 
 from httpbucket.config import Settings
 from httpbucket.domain.size import show_size
@@ -44,6 +47,15 @@ class BucketApp(Flask):
     request_class = BucketRequest
     json_provider_class = ReadableJson
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Makes links; also those of the page that refuses a host which is none."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost as error:
+            asked = cast(BucketRequest, request)
+            asked.bad_host = error
+            return self.url_map.bind_to_environ(asked.environ | {"HTTP_HOST": ""}, subdomain="")
+
 
 def create_app(settings: Settings, services: Services) -> Flask:
     """The application; it holds no state beside its services."""
@@ -56,6 +68,7 @@ def create_app(settings: Settings, services: Services) -> Flask:
     for routes in _blueprints(settings, services, addresses):
         app.register_blueprint(routes)
     errors.register(app)
+    app.before_request(errors.refuse_bad_host)
     app.before_request(addresses.separate)
     app.before_request(refuser(addresses))
     abilities.register(app, settings.anonymous)

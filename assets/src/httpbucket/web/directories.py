@@ -14,6 +14,7 @@ from flask import Response, jsonify, stream_template
 from werkzeug.exceptions import BadRequest
 
 from httpbucket.domain.errors import BucketError
+from httpbucket.domain.pieces import in_pieces
 from httpbucket.domain.public_path import PublicPath
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.entrance import REPORT_NAME
@@ -35,7 +36,7 @@ MOST_ENTRIES = 10_000
 Piece = TypeVar("Piece")
 
 _FORMS = {"text/html": "html", "application/json": "json", "text/plain": "simple"}
-_PIECE = 32 * 1024
+PIECE = 32 * 1024
 
 
 class Directories:
@@ -65,7 +66,7 @@ class Directories:
 
     def checksums(self, directory: Shown) -> Response:
         """The virtual ``SHA256SUMS``."""
-        lines = in_pieces(self._pack.checksums(directory))
+        lines = in_pieces(self._pack.checksums(directory), PIECE)
         response = Response(_started(lines), mimetype="text/plain")
         response.headers["Cache-Control"] = REVALIDATE
         return response
@@ -84,7 +85,7 @@ class Directories:
             listing=listing(entries, order, self._file_href),
             most_sorted=MOST_SORTED,
         )
-        return Response(in_pieces(text.encode() for text in page), mimetype="text/html")
+        return Response(in_pieces((text.encode() for text in page), PIECE), mimetype="text/html")
 
     def _json(self, directory: Shown) -> Response:
         limit, after = _limit(), current_request().args.get("cursor", "")
@@ -100,7 +101,7 @@ class Directories:
 
     def _simple(self, directory: Shown) -> Response:
         names = (f"{listed_name(one)}\n".encode() for one in self._browse.entries(directory))
-        return Response(_started(in_pieces(names)), mimetype="text/plain")
+        return Response(_started(in_pieces(names, PIECE)), mimetype="text/plain")
 
     def _zip(self, directory: Shown) -> Response:
         layout = self._pack.zip(directory)
@@ -171,14 +172,3 @@ def breaking_off(pieces: Iterable[bytes]) -> Iterator[bytes]:
     except BucketError as error:
         logger.warning("A download broke off: %s", error)
         raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
-
-
-def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces that are worth a system call."""
-    waiting = bytearray()
-    for part in parts:
-        waiting += part
-        if len(waiting) >= _PIECE:
-            yield bytes(waiting)
-            waiting.clear()
-    yield bytes(waiting)

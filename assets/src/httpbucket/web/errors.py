@@ -8,7 +8,13 @@ import os
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, render_template
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    BadHost,
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    NotFound,
+)
 
 from httpbucket.domain import errors, partial, tus, unpacking
 from httpbucket.web.answer_form import AnswerForm
@@ -109,6 +115,12 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def refuse_bad_host() -> None:
+    """Called before each request. Raises BadHost."""
+    if error := current_request().bad_host:
+        raise error
+
+
 def _refused(error: errors.BucketError) -> Response:
     status = status_of(type(error))
     if status in _RETRY_AFTER:
@@ -138,6 +150,8 @@ def _sentence_on(error: HTTPException, status: HTTPStatus) -> str:
             "There is nothing at this address. Send files to POST /upload, "
             "and ask for kept ones at /checksum/<digest>."
         )
+    if isinstance(error, BadHost):
+        return "The host of this request is none: between its dots there are 1 to 63 characters."
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"This address takes only {allowed}; files are sent with POST to /upload."

@@ -6,13 +6,14 @@ from urllib.parse import quote
 
 from flask import Response, stream_template
 
+from httpbucket.domain.pieces import in_pieces
 from httpbucket.domain.upload import NamedBlob
 from httpbucket.services.browse import Browse, Shown
 from httpbucket.services.view import MOST_TESTS, is_viewable, view
 from httpbucket.web.addresses import Addresses
 from httpbucket.web.content import REVALIDATE
 from httpbucket.web.current import current_request
-from httpbucket.web.directories import in_pieces
+from httpbucket.web.directories import PIECE
 from httpbucket.web.policies import view_policy
 
 
@@ -40,7 +41,7 @@ class FilePages:
         )
         policy = view_policy(self._addresses.content_source)
         headers = {"Content-Security-Policy": policy, "Cache-Control": REVALIDATE}
-        pieces = in_pieces(text.encode() for text in page)
+        pieces = in_pieces((text.encode() for text in page), PIECE)
         return Response(pieces, mimetype="text/html", headers=headers)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadHost, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from httpbucket.domain.digest import Digest
@@ -59,6 +59,8 @@ class BucketRequest(Request):
     is_for_contents = False
     #: Whether the body is a file's bytes: then there are no fields, whatever its type says.
     is_raw = False
+    #: Why the host that it names is none; Werkzeug finds that out while it looks for a route.
+    bad_host: BadHost | None = None
     _checked: CheckedStream | None = None
 
     @property

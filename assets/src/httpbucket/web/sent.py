@@ -23,10 +23,9 @@ class Sent:
         """How many bytes those are; none in answers without a body."""
         return self.stop - self.start
 
-    @property
-    def changed(self) -> float:
-        """When anything of what it was made from changed last, in Unix time."""
-        return self.seen.sighting.changed
+    def had_settled(self, *, before: float) -> bool:
+        """Whether what it was made from had, before this moment, in Unix time."""
+        return self.seen.sighting.had_settled(before=before)
 
 
 class SendAgain:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from httpbucket.domain.digest import Digest
@@ -68,9 +67,11 @@ class Sighting(Protocol):
     For who must not wait: nothing here does, as far as a local disk allows.
     """
 
-    @property
-    def changed(self) -> float:
-        """When any of what has these names changed last, bytes or names, in Unix time."""
+    def had_settled(self, *, before: float) -> bool:
+        """Whether all of it changed so long before this moment that no later change is missed.
+
+        ``before`` is in Unix time.
+        """
         ...
 
     def is_unchanged(self) -> bool:
@@ -147,10 +148,6 @@ class BlobStore(Protocol):
 
     def sight(self, digest: Digest) -> Sighting | None:
         """The blob's file; None where nothing can be looked at again like that."""
-        ...
-
-    def local_path(self, digest: Digest) -> Path | None:
-        """A local file with the blob's bytes, where the backend has one."""
         ...
 
     def is_named(self, digest: Digest) -> bool | None:

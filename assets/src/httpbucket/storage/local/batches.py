@@ -14,8 +14,9 @@ from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE
+from httpbucket.storage.local.staged_file import LocalStagedFile
 from httpbucket.storage.local.staged_trees import StagedTree
-from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
+from httpbucket.storage.local.staging import LocalStaging
 
 #: What a small file takes on most disks; so many of them are looked at together, inodes too.
 _LEAST_ROOM = 4096

@@ -18,8 +18,10 @@ from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.pins import count_pins, oldest_tree
 from httpbucket.storage.local.sightings import sight
-from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
+from httpbucket.storage.local.staged_file import LocalStagedFile
+from httpbucket.storage.local.staging import LocalStaging
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -100,9 +102,6 @@ class LocalBlobStore:
     def sight(self, digest: Digest) -> Sighting | None:
         return sight([self._layout.blob_text(digest)])
 
-    def local_path(self, digest: Digest) -> Path | None:
-        return self._layout.blob(digest)
-
     def is_named(self, digest: Digest) -> bool | None:
         # Everything that names a blob is a hardlink to it, save for empty files.
         status = self._status(digest)
@@ -114,10 +113,10 @@ class LocalBlobStore:
         if any(path.is_dir() for path in self._layout.trash.iterdir()):
             return None
         # Nor can names be told from those that a blob may have got since in a tree on its way in.
-        oldest = self._staging.oldest_tree()
+        oldest = oldest_tree(self._layout)
         if oldest is not None and status.st_ctime >= oldest - 1:
             return None
-        pins = self._staging.count_pins(digest)
+        pins = count_pins(self._layout, digest)
         return True if status.st_size and status.st_nlink > 1 + 2 * pins else None
 
     def _status(self, digest: Digest) -> os.stat_result | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
 import os
 import stat
 import threading
@@ -14,15 +12,18 @@ from pathlib import Path
 
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
 from httpbucket.storage.local.shared_syncs import SharedSyncs
+from httpbucket.storage.local.system_calls import (
+    fallocate,
+    set_flags,
+    sync_directory,
+    sync_file_system,
+)
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 # What a file system says that writes no file past the page cache, or not so (open(2), O_DIRECT).
 _HAS_NO_DIRECT_WRITES = {errno.EINVAL, errno.EOPNOTSUPP}
 _O_DIRECT: int = getattr(os, "O_DIRECT", 0)
-
-# FALLOC_FL_KEEP_SIZE of <linux/falloc.h>.
-_KEEP_SIZE = 1
 
 
 class _Refusals:
@@ -55,44 +56,6 @@ def told_as_refusals(*, but: type[OSError] | tuple[type[OSError], ...] = ()) -> 
     return _Refusals(but)
 
 
-def _sync_file_system(descriptor: int) -> None:
-    """``syncfs(2)``, which reports write errors since Linux 5.8; sync(2) where it is missing."""
-    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        os.sync()
-    elif syncfs(descriptor) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _fallocate(descriptor: int, size: int) -> int:
-    """``fallocate(2)`` that leaves the file's size as it is; the error number, or 0.
-
-    Python's own ``posix_fallocate`` would write zeros where the file system cannot do it.
-    """
-    library = ctypes.CDLL(None, use_errno=True)
-    fallocate = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
-    if fallocate is None:
-        return errno.ENOSYS
-    offset, length = ctypes.c_int64(0), ctypes.c_int64(size)
-    failed = fallocate(descriptor, _KEEP_SIZE, offset, length) != 0
-    return ctypes.get_errno() if failed else 0
-
-
-def _set_flags(descriptor: int, *, on: int = 0, off: int = 0) -> bool:
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, (flags | on) & ~off)
-    return True
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Disk:
     """Writes to one file system, durably unless ``fsync`` is off.
 
@@ -104,7 +67,7 @@ class Disk:
         self._fsync = fsync
         # Text, not paths: a busy store has 65,536 directories of blobs.
         self._lasting: set[str] = set()
-        self._directories = SharedSyncs(_sync_directory)
+        self._directories = SharedSyncs(sync_directory)
         self._lock = threading.Lock()
 
     def write(self, descriptor: int, piece: bytes | bytearray | memoryview) -> None:
@@ -116,15 +79,16 @@ class Disk:
     def go_direct(self, descriptor: int) -> bool:
         """Have what is written pass the page cache by; False where that is not offered."""
         try:
-            return _O_DIRECT != 0 and _set_flags(descriptor, on=_O_DIRECT)
+            set_flags(descriptor, on=_O_DIRECT)
         except OSError as error:
             if error.errno not in _HAS_NO_DIRECT_WRITES:
                 raise
             return False
+        return _O_DIRECT != 0
 
     def go_through_cache(self, descriptor: int) -> None:
         """Undo `go_direct`."""
-        _set_flags(descriptor, off=_O_DIRECT)
+        set_flags(descriptor, off=_O_DIRECT)
 
     def write_direct(self, descriptor: int, piece: memoryview) -> None:
         """As `write`; through the cache from where the file system refuses to go past it."""
@@ -143,7 +107,7 @@ class Disk:
 
         Raises OSError when there is no room. Ends with the file, or with `trim`.
         """
-        error = _fallocate(descriptor, size)
+        error = fallocate(descriptor, size)
         if error in _NO_ROOM:
             raise OSError(error, os.strerror(error))
         return error == 0
@@ -171,7 +135,7 @@ class Disk:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            _sync_file_system(descriptor)
+            sync_file_system(descriptor)
         finally:
             os.close(descriptor)
 

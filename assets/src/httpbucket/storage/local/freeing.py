@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from httpbucket.domain.digest import EMPTY, Digest, sha256
+from httpbucket.domain.digest import EMPTY, Digest
+from httpbucket.storage.local.blob_files import blob_of, sibling_of, siblings_of
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import locked
-
-_BLOB_NAME = re.compile(r"([0-9a-f]{64})(~[0-9]+)?")
 
 
 class Freeing:
@@ -42,7 +40,7 @@ class Freeing:
         path = self._layout.blob(digest)
         with self._alone():
             self._put_back_all(digest)
-            siblings = path.parent.glob(f"{path.name}~*")
+            siblings = siblings_of(self._layout, digest)
             freed = [self._free(one, idle_since, dry_run=dry_run) for one in siblings]
             if digest == EMPTY or None in freed:
                 return None
@@ -57,7 +55,7 @@ class Freeing:
     def recover_all(self) -> int:
         """Put back what dead processes left in the trash; how many files that were."""
         with self._alone():
-            found = [path for path in self._layout.trash.iterdir() if _digest(path)]
+            found = [path for path in self._layout.trash.iterdir() if blob_of(path.name)]
             for path in found:
                 self._put_back(path)
         return len(found)
@@ -100,11 +98,11 @@ class Freeing:
         Raises FileNotFoundError when there is no such file.
         """
         status = aside.stat()
-        digest = _digest(aside)
+        digest = blob_of(aside.name)
         assert digest is not None, "named as a blob"
         base = self._layout.blob(digest)
         self._disk.ensure_directory(base.parent, PUBLIC_DIRECTORY_MODE, below=self._layout.blobs)
-        siblings = (base.with_name(f"{base.name}~{number}") for number in itertools.count(1))
+        siblings = (sibling_of(base, number) for number in itertools.count(1))
         for path in itertools.chain([base.with_name(aside.name)], siblings):
             is_back = self._link_back(aside, path)
             if is_back or status.st_nlink == 1:
@@ -118,8 +116,3 @@ class Freeing:
         except FileExistsError:
             return os.path.samefile(aside, path)  # noqa: PTH121
         return True
-
-
-def _digest(path: Path) -> Digest | None:
-    match = _BLOB_NAME.fullmatch(path.name)
-    return sha256(match[1]) if match else None

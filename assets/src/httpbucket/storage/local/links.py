@@ -13,6 +13,7 @@ from typing import BinaryIO
 from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.errors import ContentVanished
 from httpbucket.domain.manifest import ManifestEntry
+from httpbucket.storage.local.blob_files import sibling_of
 from httpbucket.storage.local.blob_names import TAKES_NO_MORE_NAMES
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.freeing import Freeing
@@ -50,7 +51,7 @@ class Linker:
     def _name_sibling(self, blob: Descriptor, name: str, directory: int) -> None:
         path = self._layout.blob(blob.sha256)
         for number in itertools.count(1):
-            sibling = path.with_name(f"{path.name}~{number}")
+            sibling = sibling_of(path, number)
             is_named = None
             # One that nothing names yet may be freed before it is named here.
             while is_named is None:

@@ -15,13 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from httpbucket.storage.local.settled import changed_last, had_settled
+
 #: What is remembered: so many directories with so many names each take about 2 MiB.
 DIRECTORIES = 4
 MOST_NAMES = 5000
-
-#: A directory that changed less than so many seconds before it was read, may change again without
-#: its time telling: the clock of a file system may be that coarse.
-SETTLED_SECONDS = 2.0
 
 _Stamp = tuple[int, int]
 
@@ -52,7 +50,7 @@ class NamesInOrder:
             if seen == stamp:
                 self._remembered.move_to_end(key)
                 return names
-        is_settled = max(status.st_mtime, status.st_ctime) < self._now() - SETTLED_SECONDS
+        is_settled = had_settled(changed_last(status), before=self._now())
         with os.scandir(directory) as found:
             names = sorted(one.name for one in islice(found, MOST_NAMES + 1))
         if len(names) > MOST_NAMES:

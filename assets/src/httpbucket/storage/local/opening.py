@@ -21,13 +21,13 @@ from httpbucket.storage.local.layout import (
     PUBLIC_DIRECTORY_MODE,
     Layout,
 )
+from httpbucket.storage.local.own_directory import claim_directory
 from httpbucket.storage.local.probing import (
     PASSING,
     check_linking,
     check_one_file_system,
     check_syncing,
 )
-from httpbucket.storage.local.staging import claim_directory
 
 logger = logging.getLogger(__name__)
 

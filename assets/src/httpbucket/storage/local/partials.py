@@ -12,6 +12,7 @@ from httpbucket.domain.errors import Busy
 from httpbucket.domain.partial import PartialBusy, PartialId, PartialNotFound, PartialUpload
 from httpbucket.domain.upload import UploadId
 from httpbucket.storage.base import HeldPartial, StagedFile
+from httpbucket.storage.local.aside import write_over
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.locks import wait_for
@@ -135,9 +136,8 @@ class LocalPartial:
         partial = self.partial
         done = PartialUpload(partial.id, partial.length, partial.said, partial.metadata, upload)
         with told_as_refusals():
-            aside = self._staging.unused_path()
-            self._disk.write_new(aside, done.to_bytes(), _FILE_MODE)
-            self._disk.rename(aside, self._path / "upload.json")
+            path, text = self._path / "upload.json", done.to_bytes()
+            write_over(path, text, _FILE_MODE, disk=self._disk, staging=self._staging)
             self._disk.sync_directory(self._path)
             self._bytes.unlink()
         self.partial = done

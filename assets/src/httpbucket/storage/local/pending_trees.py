@@ -12,6 +12,7 @@ from pathlib import Path
 from httpbucket.domain.errors import PendingTreeNotFound
 from httpbucket.domain.pending_tree import PendingTree, checked_id
 from httpbucket.storage.base import MOST_PENDING, TURN_SECONDS
+from httpbucket.storage.local.aside import write_over
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import PRIVATE_DIRECTORY_MODE, Layout
 from httpbucket.storage.local.locks import try_lock, wait_for
@@ -35,13 +36,8 @@ class LocalPendingTrees:
             directory = self._root / pending.id
             if not directory.is_dir():
                 self._make(directory)
-            aside = self._staging.unused_path()
-            try:
-                content = b"".join(pending.to_lines())
-                self._disk.write_new(aside, content, _MODE)
-                self._disk.rename(aside, directory / _NAME)
-            finally:
-                aside.unlink(missing_ok=True)
+            path, content = directory / _NAME, b"".join(pending.to_lines())
+            write_over(path, content, _MODE, disk=self._disk, staging=self._staging)
 
     @contextmanager
     def hold(

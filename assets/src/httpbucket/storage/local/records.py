@@ -10,19 +10,19 @@ from pathlib import Path
 
 from httpbucket.domain.errors import UploadNotFound
 from httpbucket.domain.upload import Record, Tree, UploadId
-from httpbucket.storage.base import BlobBatch, TreeStore
+from httpbucket.storage.base import BlobBatch
+from httpbucket.storage.local.aside import write_over
 from httpbucket.storage.local.batches import LocalBlobBatch
-from httpbucket.storage.local.disk import Disk, told_as_refusals
+from httpbucket.storage.local.disk import told_as_refusals
 from httpbucket.storage.local.layout import (
     BLOB_MODE,
     MANIFEST_NAME,
     PUBLIC_DIRECTORY_MODE,
     RECORD_NAME,
-    Layout,
 )
-from httpbucket.storage.local.links import Linker, opened_directory
+from httpbucket.storage.local.links import opened_directory
 from httpbucket.storage.local.locks import locked
-from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.public_names import PublicNames
 
 #: It is held for a few system calls at a time, so that this is a store that stands still.
 LOCK_SECONDS = 30.0
@@ -33,14 +33,12 @@ logger = logging.getLogger(__name__)
 class LocalRecords:
     """``archive/<day>/<id>/.upload.json``; the rename of that directory is the commit point."""
 
-    def __init__(
-        self, layout: Layout, disk: Disk, staging: LocalStaging, trees: TreeStore, linker: Linker
-    ) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._staging = staging
-        self._trees = trees
-        self._linker = linker
+    def __init__(self, names: PublicNames) -> None:
+        self._layout = names.layout
+        self._disk = names.disk
+        self._staging = names.staging
+        self._trees = names.trees
+        self._linker = names.linker
         # Of the removed uploads that are damaged, which are met again and again.
         self._told: set[UploadId] = set()
 
@@ -120,13 +118,8 @@ class LocalRecords:
         return Record.from_bytes(text)
 
     def _replace(self, directory: Path, record: Record) -> None:
-        aside = self._staging.unused_path()
-        try:
-            self._disk.write_new(aside, record.to_bytes(), BLOB_MODE)
-            self._disk.rename(aside, directory / RECORD_NAME)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
+        path, text = directory / RECORD_NAME, record.to_bytes()
+        write_over(path, text, BLOB_MODE, disk=self._disk, staging=self._staging)
         self._disk.sync_directory(directory)
 
     def _disappear(self, directory: Path, aside: Path) -> None:

@@ -12,44 +12,19 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from httpbucket.domain.blob import Descriptor
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, ContentVanished
-from httpbucket.domain.upload import Record, Replica, Tree, UploadId
-from httpbucket.storage.base import Relinked, TreeStore
-from httpbucket.storage.local.disk import Disk
-from httpbucket.storage.local.layout import (
-    MANIFEST_NAME,
-    PUBLIC_DIRECTORY_MODE,
-    RECORD_NAME,
-    Layout,
-)
-from httpbucket.storage.local.links import Linker, opened_directory
+from httpbucket.domain.upload import Record, Replica, UploadId
+from httpbucket.storage.base import Relinked
+from httpbucket.storage.local.blob_files import files_of
+from httpbucket.storage.local.layout import PUBLIC_DIRECTORY_MODE, RECORD_NAME
 from httpbucket.storage.local.locks import locked
+from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.records import LOCK_SECONDS
 from httpbucket.storage.local.replicas import LocalReplicas
-from httpbucket.storage.local.rereading import files_of, is_whole
-from httpbucket.storage.local.staging import LocalStaging
-
-
-@dataclass(frozen=True)
-class _Name:
-    """A path that should show a blob; ``replica`` is the one that it belongs to, if any."""
-
-    upload: UploadId
-    path: str
-    blob: Descriptor
-    replica: Replica | None = None
-
-    @property
-    def parents(self) -> list[str]:
-        return self.path.split("/")[:-1]
-
-    @property
-    def last(self) -> str:
-        return self.path.rpartition("/")[2]
+from httpbucket.storage.local.rereading import is_whole
+from httpbucket.storage.local.wanted_names import WantedName, names_of_replica, names_of_upload
 
 
 @dataclass
@@ -67,20 +42,14 @@ class Relinking:
 
     def __init__(
         self,
-        layout: Layout,
-        disk: Disk,
-        *,
-        staging: LocalStaging,
-        linker: Linker,
-        trees: TreeStore,
+        names: PublicNames,
         replicas: LocalReplicas,
+        *,
         drop_rotten_siblings: Callable[[Digest], int],
     ) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._staging = staging
-        self._linker = linker
-        self._trees = trees
+        self._names = names
+        self._layout = names.layout
+        self._disk = names.disk
         self._replicas = replicas
         self._drop_rotten_siblings = drop_rotten_siblings
 
@@ -88,7 +57,7 @@ class Relinking:
         """As `Repair.relink`."""
         work = _Work()
         if record := self._record(upload):
-            for name in self._names_of_upload(record):
+            for name in names_of_upload(record, self._names.trees):
                 self._relink(name, work)
             for replica in record.replicas:
                 self._relink_replica(record, replica, work)
@@ -100,36 +69,12 @@ class Relinking:
             return Record.from_bytes((self._layout.upload(upload) / RECORD_NAME).read_bytes())
         return None
 
-    def _names_of_upload(self, record: Record) -> Iterator[_Name]:
-        if record.tree:
-            # First, for the other names of the tree are read from it.
-            manifest = f"{record.id.directory}/{MANIFEST_NAME}"
-            yield _Name(record.id, manifest, record.tree.manifest)
-            for path, blob in self._members(record.tree, record.path_of(record.tree.name)):
-                yield _Name(record.id, path, blob)
-        for named in record.named_blobs():
-            yield _Name(record.id, record.path_of(named.name), named.blob)
-
-    def _names_of_replica(self, record: Record, replica: Replica) -> Iterator[_Name]:
-        if named := record.named_part(replica.part):
-            yield _Name(record.id, replica.path, named.blob, replica)
-        elif record.tree:
-            for path, blob in self._members(record.tree, replica.path):
-                yield _Name(record.id, path, blob, replica)
-
-    def _members(self, tree: Tree, path: str) -> Iterator[tuple[str, Descriptor]]:
-        # A manifest that is gone or rotten leaves nothing to go by; scrub tells of it.
-        with suppress(BlobNotFound, ValueError), self._trees.load(tree.manifest.sha256) as manifest:
-            for entry in manifest.entries:
-                if entry.blob:
-                    yield f"{path}/{entry.path}", entry.blob
-
     def _relink_replica(self, record: Record, replica: Replica, work: _Work) -> None:
         if not self._is_missing(replica):
-            for name in self._names_of_replica(record, replica):
+            for name in names_of_replica(record, replica, self._names.trees):
                 self._relink(name, work)
             return
-        names = [*self._names_of_replica(record, replica)]
+        names = [*names_of_replica(record, replica, self._names.trees)]
         if lost := [name.path for name in names if not self._has_blob(name, work)]:
             # Half a tree would pass for a whole one.
             work.lost += lost
@@ -145,32 +90,23 @@ class Relinking:
     def _is_missing(self, replica: Replica) -> bool:
         return not os.path.lexists(self._layout.root / replica.path)
 
-    def _relink(self, name: _Name, work: _Work) -> None:
+    def _relink(self, name: WantedName, work: _Work) -> None:
         if self._is_right(name):
             return
         if not self._has_blob(name, work):
             work.lost.append(name.path)
             return
-        with self._guarded(name) as is_named:
+        with ExitStack() as made, self._guarded(name) as is_named:
             if not is_named or self._is_right(name):
                 return
-            directory = self._disk.open_below(
-                self._layout.root, name.parents, PUBLIC_DIRECTORY_MODE
-            )
-            try:
-                self._replace(name, directory)
-            except BaseException:
-                os.close(directory)
-                raise
-        try:
-            # Others need not wait for the disk.
-            self._disk.sync_file(directory)
-        finally:
-            os.close(directory)
+            directory = made.enter_context(self._names.made(name.directory))
+            with suppress(ContentVanished):
+                self._names.show(name.last, name.blob, directory=directory)
+            # Others need not wait for the disk, which comes last.
         work.names += 1
 
     @contextmanager
-    def _guarded(self, name: _Name) -> Iterator[bool]:
+    def _guarded(self, name: WantedName) -> Iterator[bool]:
         """Whether the record has the name, which nobody takes away meanwhile."""
         with ExitStack() as locks:
             if name.replica:
@@ -181,10 +117,10 @@ class Relinking:
             record = self._record(name.upload)
             yield record is not None and (name.replica is None or _names(record, name.replica))
 
-    def _is_right(self, name: _Name) -> bool:
+    def _is_right(self, name: WantedName) -> bool:
         """Whether the name is a link to the blob or to a sibling of it."""
         try:
-            with _opened(self._layout.root, name.parents) as directory:
+            with self._names.opened(name.directory) as directory:
                 found = os.stat(name.last, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return False
@@ -199,7 +135,7 @@ class Relinking:
             with suppress(FileNotFoundError):
                 yield path.stat().st_ino
 
-    def _has_blob(self, name: _Name, work: _Work) -> bool:
+    def _has_blob(self, name: WantedName, work: _Work) -> bool:
         """Whether the blob is there and right, or could be made again from the name."""
         blob = name.blob.sha256
         if name.blob.size == 0:
@@ -216,8 +152,8 @@ class Relinking:
             work.right.add(blob)
         return True
 
-    def _make_again(self, name: _Name, work: _Work) -> bool:
-        with suppress(FileNotFoundError), _opened(self._layout.root, name.parents) as directory:
+    def _make_again(self, name: WantedName, work: _Work) -> bool:
+        with suppress(FileNotFoundError), self._names.opened(name.directory) as directory:
             descriptor = os.open(name.last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
             with os.fdopen(descriptor, "rb") as reader:
                 if not is_whole(reader, name.blob.sha256):
@@ -232,7 +168,7 @@ class Relinking:
             return True
         return False
 
-    def _become_blob(self, name: _Name, directory: int) -> None:
+    def _become_blob(self, name: WantedName, directory: int) -> None:
         path = self._layout.blob(name.blob.sha256)
         # Whoever removed the blobs may have removed their directories.
         self._disk.make_missing_directory(
@@ -242,30 +178,6 @@ class Relinking:
             os.link(name.last, path, src_dir_fd=directory, follow_symlinks=False)
         self._disk.sync_directory(path.parent)
 
-    def _replace(self, name: _Name, directory: int) -> None:
-        """In one step, so that a reader sees the old bytes or the right ones."""
-        own = self._staging.directory(f"relink-{name.blob.sha256.hex[:16]}-{os.getpid()}")
-        try:
-            with opened_directory(own) as below:
-                self._linker.name(name.blob, "name", directory=below)
-            self._disk.rename(own / "name", name.last, directory=directory)
-        except ContentVanished:
-            return
-        finally:
-            with suppress(FileNotFoundError):
-                (own / "name").unlink()
-            own.rmdir()
-
 
 def _names(record: Record, replica: Replica) -> bool:
     return any(one.path == replica.path for one in record.replicas)
-
-
-@contextmanager
-def _opened(root: Path, parts: list[str]) -> Iterator[int]:
-    """The directory's descriptor; no symlink below ``root`` is followed."""
-    with ExitStack() as opened:
-        innermost = opened.enter_context(opened_directory(root.resolve()))
-        for part in parts:
-            innermost = opened.enter_context(opened_directory(part, below=innermost))
-        yield innermost

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from httpbucket.domain.digest import Digest, sha256
+from httpbucket.domain.digest import Digest
 from httpbucket.domain.upload import Record
-from httpbucket.storage.base import Relinked, TreeStore
-from httpbucket.storage.local.disk import Disk, told_as_refusals
-from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.links import Linker
+from httpbucket.storage.base import Relinked
+from httpbucket.storage.local.blob_files import blob_of, siblings_of
+from httpbucket.storage.local.disk import told_as_refusals
+from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.relinking import Relinking
 from httpbucket.storage.local.replicas import LocalReplicas
-from httpbucket.storage.local.rereading import is_whole, siblings_of
-from httpbucket.storage.local.staging import LocalStaging
-
-_BLOB_NAME = re.compile(r"([0-9a-f]{64})(~[0-9]+)?")
+from httpbucket.storage.local.rereading import is_whole
 
 
 class LocalRepair:
     """Quarantine is ``private/quarantine/<sha256>``, and ``…~<number>`` for siblings."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        disk: Disk,
-        *,
-        staging: LocalStaging,
-        linker: Linker,
-        trees: TreeStore,
-        replicas: LocalReplicas,
-    ) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._relinking = Relinking(
-            layout,
-            disk,
-            staging=staging,
-            linker=linker,
-            trees=trees,
-            replicas=replicas,
-            drop_rotten_siblings=self.quarantine_siblings,
-        )
+    def __init__(self, names: PublicNames, replicas: LocalReplicas) -> None:
+        self._layout = names.layout
+        self._disk = names.disk
+        self._relinking = Relinking(names, replicas, drop_rotten_siblings=self.quarantine_siblings)
 
     def quarantine(self, blob: Digest) -> None:
         with told_as_refusals():
@@ -69,8 +48,7 @@ class LocalRepair:
     def quarantined(self) -> Iterator[Digest]:
         with told_as_refusals():
             names = [path.name for path in self._layout.quarantine.iterdir()]
-        found = {match[1] for name in names if (match := _BLOB_NAME.fullmatch(name))}
-        return map(sha256, sorted(found))
+        return iter(sorted(set(filter(None, map(blob_of, names))), key=str))
 
     def release(self, blob: Digest) -> None:
         with told_as_refusals():

@@ -6,17 +6,16 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from httpbucket.domain.upload import Replica, UploadId
-from httpbucket.storage.local.disk import Disk
+from httpbucket.storage.local.aside import write_over
 from httpbucket.storage.local.layout import BLOB_MODE, Layout
-from httpbucket.storage.local.links import opened_directory
-from httpbucket.storage.local.staging import LocalStaging
+from httpbucket.storage.local.public_names import PublicNames
 
 DIGEST_DIGITS = 16
 
@@ -68,17 +67,17 @@ def removals(replicas: Collection[Replica], latest: Mapping[str, str | None]) ->
 class ReplicaRemoval:
     """Removes replicas from directories that the caller holds."""
 
-    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._staging = staging
+    def __init__(self, names: PublicNames) -> None:
+        self._names = names
+        self._layout = names.layout
+        self._disk = names.disk
 
     def announce(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
         """Remember lastingly what is to be removed when no record names it any more."""
         for removal in wanted:
-            with made_aside(self._staging) as aside:
-                self._disk.write_new(aside, removal.to_bytes(), BLOB_MODE)
-                self._disk.rename(aside, redo_file(self._layout, upload, removal.directory))
+            path = redo_file(self._layout, upload, removal.directory)
+            text = removal.to_bytes()
+            write_over(path, text, BLOB_MODE, disk=self._disk, staging=self._names.staging)
         self._disk.sync_directory(self._layout.redo)
 
     def forget(self, upload: UploadId, wanted: Sequence[Removal]) -> None:
@@ -88,44 +87,28 @@ class ReplicaRemoval:
 
     def carry_out(self, removal: Removal) -> None:
         """Move the ``latest`` links away, then take away what they showed; lastingly."""
-        with suppress(FileNotFoundError), self.opened(removal.directory) as directory:
+        with suppress(FileNotFoundError), self._names.opened(removal.directory) as directory:
             for link, name in removal.latest.items():
                 if name is None:
                     with suppress(FileNotFoundError):
                         self._disk.unlink(link, directory=directory)
                 else:
-                    point(link, name, directory, self._disk, self._staging)
+                    self._names.point(link, name, directory=directory)
             for name in removal.names:
-                self._take_away(name, directory)
+                self._names.take_away(name, directory=directory)
             self._disk.sync_file(directory)
 
     def shown(self, link: str) -> str | None:
         """As `HeldDirectories.shown`."""
         parent, _, name = link.rpartition("/")
         try:
-            with self.opened(parent) as directory:
+            with self._names.opened(parent) as directory:
                 return os.readlink(name, dir_fd=directory)
         except OSError as error:
             # Something else of that name (EINVAL) is not ours.
             if error.errno not in {errno.ENOENT, errno.EINVAL}:
                 raise
         return None
-
-    @contextmanager
-    def opened(self, directory: str) -> Iterator[int]:
-        """A replica directory's descriptor; no symlink is followed. Raises FileNotFoundError."""
-        with ExitStack() as opened:
-            innermost = opened.enter_context(opened_directory(self._layout.replicas.resolve()))
-            for part in directory.split("/")[1:]:
-                innermost = opened.enter_context(opened_directory(part, below=innermost))
-            yield innermost
-
-    def _take_away(self, name: str, directory: int) -> None:
-        """In one step, so that no reader sees half a tree."""
-        aside = self._staging.unused_path()
-        with suppress(FileNotFoundError):
-            self._disk.rename_out(name, aside, directory=directory)
-        _remove(aside, self._staging)
 
 
 def redo_file(layout: Layout, upload: UploadId, directory: str) -> Path:
@@ -136,28 +119,3 @@ def redo_file(layout: Layout, upload: UploadId, directory: str) -> Path:
 def directory_digest(directory: str) -> str:
     """A short text for a directory's path."""
     return hashlib.sha256(directory.encode()).hexdigest()[:DIGEST_DIGITS]
-
-
-def point(link: str, name: str, directory: int, disk: Disk, staging: LocalStaging) -> None:
-    """Have a link in an open directory show ``name``, in one step."""
-    with made_aside(staging) as aside:
-        aside.symlink_to(name)
-        disk.rename(aside, link, directory=directory)
-
-
-@contextmanager
-def made_aside(staging: LocalStaging) -> Iterator[Path]:
-    """Where something is made before it is renamed; nothing stays there when that fails."""
-    aside = staging.unused_path()
-    try:
-        yield aside
-    except BaseException:
-        _remove(aside, staging)
-        raise
-
-
-def _remove(path: Path, staging: LocalStaging) -> None:
-    if path.is_dir() and not path.is_symlink():
-        staging.remove_tree(path)
-    else:
-        path.unlink(missing_ok=True)

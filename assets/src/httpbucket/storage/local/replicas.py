@@ -26,22 +26,19 @@ from httpbucket.domain.errors import (
     UploadNotFound,
 )
 from httpbucket.domain.upload import Record, Replica, UploadId
-from httpbucket.storage.base import HeldDirectories, Records, TreeStore
-from httpbucket.storage.local.disk import Disk, told_as_refusals
-from httpbucket.storage.local.layout import BLOB_MODE, PUBLIC_DIRECTORY_MODE, Layout
-from httpbucket.storage.local.links import Linker, opened_directory
+from httpbucket.storage.base import HeldDirectories, Records
+from httpbucket.storage.local.disk import told_as_refusals
+from httpbucket.storage.local.layout import BLOB_MODE, Layout
 from httpbucket.storage.local.locks import locked
+from httpbucket.storage.local.public_names import PublicNames
 from httpbucket.storage.local.replica_removal import (
     DIGEST_DIGITS,
     Removal,
     ReplicaRemoval,
     directory_digest,
-    made_aside,
-    point,
     redo_file,
     removals,
 )
-from httpbucket.storage.local.staging import LocalStaging
 
 logger = logging.getLogger(__name__)
 
@@ -53,23 +50,12 @@ _STRIPE_DIGITS = 2
 class LocalReplicas:
     """Replica directories below ``replica/``."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        disk: Disk,
-        *,
-        staging: LocalStaging,
-        linker: Linker,
-        trees: TreeStore,
-        records: Records,
-    ) -> None:
-        self._layout = layout
-        self._disk = disk
-        self._staging = staging
-        self._linker = linker
-        self._trees = trees
+    def __init__(self, names: PublicNames, records: Records) -> None:
+        self._names = names
+        self._layout = names.layout
+        self._disk = names.disk
         self._records = records
-        self.removal = ReplicaRemoval(layout, disk, staging)
+        self.removal = ReplicaRemoval(names)
 
     @contextmanager
     def hold(self, directories: Collection[str]) -> Iterator[HeldDirectories]:
@@ -80,7 +66,7 @@ class LocalReplicas:
                 for digest in digests:
                     for path in sorted(self._layout.redo.glob(f"*-{digest}")):
                         self._redo(path)
-            held = _Held(self, self._layout)
+            held = _Held(self, self._names)
             try:
                 yield held
             finally:
@@ -118,14 +104,8 @@ class LocalReplicas:
 
     def remake(self, record: Record, replica: Replica) -> None:
         """Make a replica that is gone, and leave ``latest``. The caller holds its directory."""
-        parts = replica.directory.split("/")[1:]
-        directory = self._disk.open_below(self._layout.replicas, parts, PUBLIC_DIRECTORY_MODE)
-        try:
-            with suppress(FileExistsError):
-                self._make(replica, record, directory)
-            self._disk.sync_file(directory)
-        finally:
-            os.close(directory)
+        with self._names.made(replica.directory) as directory, suppress(FileExistsError):
+            self._make(replica, record, directory)
 
     @contextmanager
     def _locked(self, digests: Collection[str]) -> Iterator[None]:
@@ -186,59 +166,37 @@ class LocalReplicas:
         for one in wanted:
             self._finish_removal(redo_file(self._layout, upload, one.directory), upload)
 
-    def _make_in(self, directory: str, record: Record) -> None:
-        parts = directory.split("/")[1:]
-        descriptor = self._disk.open_below(self._layout.replicas, parts, PUBLIC_DIRECTORY_MODE)
-        try:
-            replicas = [one for one in record.replicas if one.directory == directory]
+    def _make_in(self, path: str, record: Record) -> None:
+        replicas = [one for one in record.replicas if one.directory == path]
+        with self._names.made(path) as directory:
             for replica in replicas:
                 with suppress(FileExistsError):
-                    self._make(replica, record, descriptor)
+                    self._make(replica, record, directory)
             for replica in replicas:
                 for link in replica.latest:
-                    point(link, replica.name, descriptor, self._disk, self._staging)
-            self._disk.sync_file(descriptor)
-        finally:
-            os.close(descriptor)
+                    self._names.point(link, replica.name, directory=directory)
 
     def _make(self, replica: Replica, record: Record, directory: int) -> None:
         if replica.part == "tree":
-            self._make_tree(replica.name, record, directory)
-            return
-        if named := record.named_part(replica.part):
-            self._linker.name(named.blob, replica.name, directory=directory)
-
-    def _make_tree(self, name: str, record: Record, directory: int) -> None:
-        """Aside, then renamed: a reader sees all of it or nothing."""
-        if not record.tree or _exists(name, directory):
-            return
-        with made_aside(self._staging) as aside:
-            self._disk.make_directory(aside, PUBLIC_DIRECTORY_MODE)
-            digest = record.tree.manifest.sha256
-            with self._trees.load(digest) as manifest, opened_directory(aside) as below:
-                self._linker.name_tree(manifest.entries, directory=below)
-            self._disk.sync_everything(aside)
-            self._disk.rename(aside, name, directory=directory)
+            if record.tree and not _exists(replica.name, directory):
+                manifest = record.tree.manifest.sha256
+                self._names.give_tree(replica.name, manifest, directory=directory)
+        elif named := record.named_part(replica.part):
+            self._names.linker.name(named.blob, replica.name, directory=directory)
 
 
 class _Held:
     """The directories between `LocalReplicas.hold` and its end."""
 
-    def __init__(self, replicas: LocalReplicas, layout: Layout) -> None:
+    def __init__(self, replicas: LocalReplicas, names: PublicNames) -> None:
         self._replicas = replicas
-        self._layout = layout
+        self._names = names
         self._announced: Record | None = None
 
     def entries(self, directory: str) -> Collection[str]:
-        with told_as_refusals(), ExitStack() as opened:
-            innermost = opened.enter_context(opened_directory(self._layout.replicas.resolve()))
-            try:
-                for part in directory.split("/")[1:]:
-                    innermost = opened.enter_context(opened_directory(part, below=innermost))
-                names = _names_in(innermost)
-            except FileNotFoundError:
-                names = []
-            _require_writable(innermost)
+        with told_as_refusals(), self._names.nearest(directory) as (nearest, is_there):
+            names = _names_in(nearest) if is_there else []
+            _require_writable(nearest)
         return names
 
     def announce(self, record: Record) -> None:
@@ -274,8 +232,8 @@ class _Held:
 
     def forget_unpublished(self) -> None:
         record = self._announced
-        if record and not self._layout.upload(record.id).exists():
-            for path in _redo_files(self._layout, record):
+        if record and not self._names.layout.upload(record.id).exists():
+            for path in _redo_files(self._names.layout, record):
                 path.unlink(missing_ok=True)
 
 

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import BinaryIO
 
 from httpbucket.domain.digest import Digest
-from httpbucket.storage.local.layout import Layout
 
 _READ = 1024 * 1024
-
-
-def files_of(layout: Layout, blob: Digest) -> list[Path]:
-    """Where the blob's bytes may lie: its file, and the siblings that there are."""
-    path = layout.blob(blob)
-    return [path, *siblings_of(layout, blob)]
-
-
-def siblings_of(layout: Layout, blob: Digest) -> Iterator[Path]:
-    """Further files of the blob, made when the first could take no more names."""
-    path = layout.blob(blob)
-    return path.parent.glob(f"{path.name}~*")
 
 
 def is_whole(

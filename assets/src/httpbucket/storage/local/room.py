@@ -22,6 +22,9 @@ ALLOCATE_FROM = 1024**2
 #: So much is set aside at a time for what comes without a length.
 STEP = 1024**2
 
+#: How old what is said of the bytes of all contents may be.
+REMEMBERED_SECONDS = 5.0
+
 
 class Room:
     """The room on the file system of ``path``. Used by every thread.
@@ -138,20 +141,19 @@ class Share:
 class Remembered:
     """A count that is asked for anew after a while only; None while it cannot be told."""
 
-    def __init__(self, count: Callable[[], int], *, seconds: float = 5.0) -> None:
+    def __init__(self, count: Callable[[], int]) -> None:
         self._count = count
-        self._seconds = seconds
         self._value: int | None = None
         self._until = 0.0
 
     def value(self) -> int | None:
-        """The count, as it was at most ``seconds`` ago."""
+        """The count, as it was at most `REMEMBERED_SECONDS` ago."""
         if time.monotonic() >= self._until:
             try:
                 self._value = self._count()
             except IndexNotReady:
                 self._value = None
-            self._until = time.monotonic() + self._seconds
+            self._until = time.monotonic() + REMEMBERED_SECONDS
         return self._value
 
 

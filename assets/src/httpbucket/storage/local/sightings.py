@@ -7,6 +7,8 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 
+from httpbucket.storage.local.settled import changed_last, had_settled
+
 #: Device, inode, size, and when its bytes and anything of it changed, in nanoseconds. Every new
 #: name of a file, and every name less, is such a change.
 _Identity = tuple[int, int, int, int, int]
@@ -21,13 +23,16 @@ _AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)
 class LocalSighting:
     """The last of the names is the file's; none of them is a link, but those that we make."""
 
-    __slots__ = ("_file", "_identity", "_others", "changed")
+    __slots__ = ("_changed", "_file", "_identity", "_others")
 
     def __init__(self, names: Sequence[tuple[str, os.stat_result]]) -> None:
         *others, (self._file, status) = names
         self._identity = _identity(status)
         self._others = tuple((name, _identity(one)) for name, one in others)
-        self.changed = max(max(one.st_ctime, one.st_mtime) for _, one in names)
+        self._changed = max(changed_last(one) for _, one in names)
+
+    def had_settled(self, *, before: float) -> bool:
+        return had_settled(self._changed, before=before)
 
     def is_unchanged(self) -> bool:
         try:

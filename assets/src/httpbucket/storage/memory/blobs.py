@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 from httpbucket.domain.digest import EMPTY, Digest
@@ -168,9 +167,6 @@ class MemoryBlobStore:
         return 0
 
     def sight(self, digest: Digest) -> None:
-        return None
-
-    def local_path(self, digest: Digest) -> Path | None:
         return None
 
     def is_named(self, digest: Digest) -> bool | None:
