@@ -19,6 +19,7 @@ from httpbucket.content.media_type import MediaTypes
 from httpbucket.content.spare_memory import SpareMemory
 from httpbucket.domain.errors import StorageFull
 from httpbucket.services.ask import Ask
+from httpbucket.services.ask_many import AskMany
 from httpbucket.services.assemble import Assemble
 from httpbucket.services.browse import Browse
 from httpbucket.services.clear_up import ClearUp
@@ -257,6 +258,7 @@ def build(
         members=made.members,
         lookup=made.lookup,
         ask=made.ask_of(stores.index),
+        ask_many=made.ask_many,
         quick_ask=made.quick_ask,
         browse=made.browse,
         see_again=made.see_again,
@@ -439,9 +441,20 @@ class _Assembly:
     def ask_of(self, index: Index) -> Ask:
         return Ask(
             lookup=Lookup(blobs=self.stores.blobs, index=index),
-            blobs=self.stores.blobs,
             index=index,
             leases=self._leases_of(index),
+        )
+
+    @cached_property
+    def ask_many(self) -> AskMany:
+        stores = self.stores
+        return AskMany(
+            ask=self.ask_of(stores.index),
+            lookup=self.lookup,
+            blobs=stores.blobs,
+            index=stores.index,
+            leases=self._leases_of(stores.index),
+            staging=stores.staging,
         )
 
     @cached_property

@@ -13,17 +13,21 @@ _MOST_VALUES = 16_384
 
 # Digests are all of one length, and come one behind the other as a single value: half of the time
 # of as many values. They are looked up in their order, which is that of the pages of the table.
-_EACH = """
-WITH RECURSIVE asked (start) AS (
-    VALUES (1) UNION ALL SELECT start + :size FROM asked WHERE start + :size < :end
+# Numbers of two digits count them, in two thirds of the time of a recursive query.
+_DIGITS = 64
+_MOST_DIGESTS = _DIGITS**2
+_EACH = f"""
+WITH digit (n) AS (VALUES {", ".join(f"({number})" for number in range(_DIGITS))}),
+asked (value) AS (
+    SELECT substr(:all, ({_DIGITS} * high.n + low.n) * :size + 1, :size)
+    FROM digit AS high CROSS JOIN digit AS low
+    WHERE {_DIGITS} * high.n < :count AND {_DIGITS} * high.n + low.n < :count
 )
 """
-_BY_SHA256 = (
-    f"{_EACH} SELECT sha256 FROM asked CROSS JOIN blob ON sha256 = substr(:all, start, :size)"
-)
+_BY_SHA256 = f"{_EACH} SELECT sha256 FROM asked CROSS JOIN blob ON sha256 = asked.value"
 _BY_ALIAS = f"""
-{_EACH} SELECT value, sha256 FROM asked
-CROSS JOIN alias ON value = substr(:all, start, :size) AND algorithm = :algorithm
+{_EACH} SELECT alias.value, sha256 FROM asked
+CROSS JOIN alias ON alias.value = asked.value AND algorithm = :algorithm
 """
 
 
@@ -45,16 +49,17 @@ def _rows_of(
     connection: sqlite3.Connection, question: str, values: Collection[bytes], algorithm: str = ""
 ) -> list[tuple[Any, ...]]:
     distinct = sorted(set(values))
-    if not distinct:
-        return []
-    joined = b"".join(distinct)
-    named = {
-        "all": joined,
-        "size": len(distinct[0]),
-        "end": len(joined) + 1,
-        "algorithm": algorithm,
-    }
-    return connection.execute(question, named).fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(distinct), _MOST_DIGESTS):
+        some = distinct[start : start + _MOST_DIGESTS]
+        named = {
+            "all": b"".join(some),
+            "size": len(some[0]),
+            "count": len(some),
+            "algorithm": algorithm,
+        }
+        rows += connection.execute(question, named).fetchall()
+    return rows
 
 
 def rows_of_many(
