@@ -61,9 +61,9 @@ class AskMany:
         with self._turn_for(asked.total):
             for algorithms, places, values in in_order(asked):
                 known = self._known(algorithms, values)
-                for place, value in zip(places, values, strict=True):
-                    if value not in known:
-                        marks[place] = 1
+                if len(known) < len(values):
+                    for place, value in zip(places, values, strict=True):
+                        marks[place] = value not in known
         return marks
 
     def _turn_for(self, total: int) -> AbstractContextManager[object]:
@@ -121,7 +121,7 @@ class AskMany:
 
     def _kept(self, found: FoundMany) -> tuple[set[bytes], set[bytes]]:
         """Of the digests that were found, those whose blobs are on the disk; and those blobs."""
-        kept = set(self._blobs.kept(found.blobs))
+        kept = self._blobs.kept(found.blobs)
         if found.values is found.blobs:
             return kept, kept
         pairs = zip(found.values, found.blobs, strict=True)

@@ -7,7 +7,7 @@ gone through once, and there is never an object for every digest.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import chain
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Portion(NamedTuple):
     """Some of the digests that may mean the same algorithms, and which of all digests they are."""
 
     algorithms: tuple[str, ...]
-    places: list[int]
+    places: Sequence[int]
     values: list[bytes]
 
 
@@ -33,7 +33,7 @@ def in_order(runs: Iterable[ChecksumRun]) -> Iterator[Portion]:
     for run in runs:
         alike.setdefault(run.algorithms, _Alike(run.algorithms, run.size)).add(run, total)
         total += run.total
-    return chain.from_iterable(one.portions() for one in alike.values())
+    return chain.from_iterable(one.portions(total) for one in alike.values())
 
 
 class _Alike:
@@ -49,7 +49,8 @@ class _Alike:
         self._digests.write(run.digests)
         self._places.extend(range(place, place + run.total))
 
-    def portions(self) -> Iterator[Portion]:
+    def portions(self, total: int) -> Iterator[Portion]:
+        """All of them, of the ``total`` digests that there are."""
         # The buffer itself, not a copy.
         digests, size, places = self._digests.getvalue(), self._size, self._places
         order = _by_first_byte(digests[::size]) if len(places) > PORTION else range(len(places))
@@ -57,7 +58,7 @@ class _Alike:
             picked = order[start : start + PORTION]
             yield Portion(
                 self._algorithms,
-                [places[one] for one in picked],
+                picked if total == len(places) else [places[one] for one in picked],
                 [digests[one * size : one * size + size] for one in picked],
             )
 
