@@ -12,22 +12,28 @@ from typing import Any
 _MOST_VALUES = 16_384
 
 # Digests are all of one length, and come one behind the other as a single value: half of the time
-# of as many values. They are looked up in their order, which is that of the pages of the table.
-# Numbers of two digits count them, in two thirds of the time of a recursive query.
+# of as many values. Numbers of two digits count them, in two thirds of the time of a recursive
+# query.
 _DIGITS = 64
 _MOST_DIGESTS = _DIGITS**2
-_EACH = f"""
-WITH digit (n) AS (VALUES {", ".join(f"({number})" for number in range(_DIGITS))}),
-asked (value) AS (
-    SELECT substr(:all, ({_DIGITS} * high.n + low.n) * :size + 1, :size)
-    FROM digit AS high CROSS JOIN digit AS low
-    WHERE {_DIGITS} * high.n < :count AND {_DIGITS} * high.n + low.n < :count
-)
+_DIGIT = f"WITH digit (n) AS (VALUES {', '.join(f'({number})' for number in range(_DIGITS))})"
+_PLACE = f"{_DIGITS} * high.n + low.n"
+_VALUE = f"substr(:all, ({_PLACE}) * :size + 1, :size)"
+
+# For 64 digests a number with a bit for each that is there: half of the time of a row for each.
+# The highest bit is the sign, and added last, so that the sum never overflows.
+_WHICH = f"""
+{_DIGIT} SELECT (
+    SELECT sum(1 << low.n) FROM digit AS low CROSS JOIN blob ON sha256 = {_VALUE}
+    WHERE {_PLACE} < :count
+) FROM digit AS high WHERE {_DIGITS} * high.n < :count
 """
-_BY_SHA256 = f"{_EACH} SELECT sha256 FROM asked CROSS JOIN blob ON sha256 = asked.value"
+_ALL_OF_THEM = -1
+
 _BY_ALIAS = f"""
-{_EACH} SELECT alias.value, sha256 FROM asked
-CROSS JOIN alias ON alias.value = asked.value AND algorithm = :algorithm
+{_DIGIT} SELECT value, sha256 FROM digit AS high CROSS JOIN digit AS low
+CROSS JOIN alias ON value = {_VALUE} AND algorithm = :algorithm
+WHERE {_DIGITS} * high.n < :count AND {_PLACE} < :count
 """
 
 
@@ -35,31 +41,36 @@ def find_many(
     connection: sqlite3.Connection, algorithm: str, values: Collection[bytes]
 ) -> list[tuple[bytes, bytes]]:
     """What `Index.find_many` says."""
-    if algorithm == "sha256":
-        return [(blob, blob) for blob in find_blobs(connection, values)]
-    return _rows_of(connection, _BY_ALIAS, values, algorithm)
-
-
-def find_blobs(connection: sqlite3.Connection, values: Collection[bytes]) -> list[bytes]:
-    """Those of the SHA-256 whose content an upload names."""
-    return [blob for (blob,) in _rows_of(connection, _BY_SHA256, values)]
-
-
-def _rows_of(
-    connection: sqlite3.Connection, question: str, values: Collection[bytes], algorithm: str = ""
-) -> list[tuple[Any, ...]]:
+    # In their order, which is that of the pages of the table.
     distinct = sorted(set(values))
+    if algorithm == "sha256":
+        return [(blob, blob) for blob in find_blobs(connection, distinct)]
     rows: list[tuple[Any, ...]] = []
-    for start in range(0, len(distinct), _MOST_DIGESTS):
-        some = distinct[start : start + _MOST_DIGESTS]
-        named = {
-            "all": b"".join(some),
-            "size": len(some[0]),
-            "count": len(some),
-            "algorithm": algorithm,
-        }
-        rows += connection.execute(question, named).fetchall()
+    for some in _cut(distinct, _MOST_DIGESTS):
+        named = {**_joined(some), "algorithm": algorithm}
+        rows += connection.execute(_BY_ALIAS, named).fetchall()
     return rows
+
+
+def find_blobs(connection: sqlite3.Connection, values: Sequence[bytes]) -> list[bytes]:
+    """Those of the SHA-256 whose content an upload names; near ones come together."""
+    found: list[bytes] = []
+    for some in _cut(values, _MOST_DIGESTS):
+        which = connection.execute(_WHICH, _joined(some)).fetchall()
+        for few, (bits,) in zip(_cut(some, _DIGITS), which, strict=True):
+            if bits == _ALL_OF_THEM:
+                found += few
+            elif bits:
+                found += [value for place, value in enumerate(few) if bits >> place & 1]
+    return found
+
+
+def _joined(values: Sequence[bytes]) -> dict[str, object]:
+    return {"all": b"".join(values), "size": len(values[0]), "count": len(values)}
+
+
+def _cut(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def rows_of_many(
