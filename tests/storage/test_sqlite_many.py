@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from httpbucket.storage.sqlite_many import find_blobs, find_many
+from httpbucket.storage.sqlite_many import find_blobs, find_many, let_go_of_pages
 from httpbucket.storage.sqlite_schema import SCHEMA
 
 VALUES = [number.to_bytes(32, "big") for number in range(9000)]
@@ -53,3 +53,12 @@ def test_those_that_are_there_are_found(
     for algorithm in ("sha256", "sha3_256"):
         pairs = find_many(connection, algorithm, VALUES[:count])
         assert pairs == [(value, value) for value in expected]
+
+
+def test_memory_is_given_back_after_very_many(connection: sqlite3.Connection) -> None:
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    let_go_of_pages(connection, VALUES[:10])
+    assert asked == []
+    let_go_of_pages(connection, VALUES)
+    assert asked == ["PRAGMA shrink_memory"]

@@ -20,6 +20,9 @@ _DIGIT = f"WITH digit (n) AS (VALUES {', '.join(f'({number})' for number in rang
 _PLACE = f"{_DIGITS} * high.n + low.n"
 _VALUE = f"substr(:all, ({_PLACE}) * :size + 1, :size)"
 
+#: So many answers may stay in memory: they take some hundred KiB.
+_FEW = 256
+
 # For 64 digests a number with a bit for each that is there: half of the time of a row for each.
 # The highest bit is the sign, and added last, so that the sum never overflows.
 _WHICH = f"""
@@ -63,6 +66,15 @@ def find_blobs(connection: sqlite3.Connection, values: Sequence[bytes]) -> list[
             elif bits:
                 found += [value for place, value in enumerate(few) if bits >> place & 1]
     return found
+
+
+def let_go_of_pages(connection: sqlite3.Connection, values: Collection[bytes]) -> None:
+    """Give back the memory that very many answers took, up to 2 MiB in each thread's connection.
+
+    The next ones lie in other pages anyway, and those of the kernel are the same.
+    """
+    if len(values) > _FEW:
+        connection.execute("PRAGMA shrink_memory")
 
 
 def _joined(values: Sequence[bytes]) -> dict[str, object]:
