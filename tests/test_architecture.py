@@ -43,6 +43,7 @@ AT_HOME = {
 PURE = {
     *(
         "__future__",
+        "array",
         "base64",
         "binascii",
         "bisect",

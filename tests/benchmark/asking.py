@@ -9,12 +9,16 @@ import tarfile
 from tests.benchmark import requests, stream
 from tests.benchmark.replay import replay
 from tests.benchmark.scale import Scale
-from tests.benchmark.servers import SYNCED
+from tests.benchmark.servers import SYNCED, Bucket
 from tests.benchmark.work import Measured, Stage, Work
 
 _ASKED = (SYNCED, "nginx", "Caddy", "docker-registry", "copyparty")
 
 _UNKNOWN = 1000
+
+_MANY = "Many digests in one question, all known"
+#: So many clients ask for many digests at once, for one alone keeps only one worker at work.
+AT_ONCE = 8
 
 
 def works(scale: Scale) -> list[Work]:
@@ -32,7 +36,14 @@ def works(scale: Scale) -> list[Work]:
     ]
     return [
         *ones,
-        Work("batch-known", "Many digests in one question, all known", "digests", (SYNCED,), _many),
+        Work("batch-known", f"{_MANY}, 1 connection", "digests", (SYNCED,), _many),
+        Work(
+            f"batch-known-{AT_ONCE}",
+            f"{_MANY}, {_connections(AT_ONCE)}",
+            "digests",
+            (SYNCED,),
+            _many_at_once,
+        ),
     ]
 
 
@@ -62,16 +73,33 @@ class _Heads:
 
 def _many(stage: Stage, name: str) -> Measured:
     server = stage.bucket(name)
-    contents = [b"content %d" % number for number in range(stage.scale.asked_digests)]
-    form = requests.upload_form("all.tar", _tar_of(contents))
-    kept = stream.exchange(server.port, form).expect(200)
-    assert server.receipt(kept)["path"]["archive"]
-    sums = [f"{hashlib.sha256(one).hexdigest()}  {one.decode()}\n" for one in contents]
-    question = requests.send("POST", "/checksum", "".join(sums).encode())
+    question = _question(stage, server)
     server.begin()
     answer = stream.exchange(server.port, question).expect(200)
     assert answer.body == b"", "they are all there"
-    return Measured(len(sums), answer.seconds)
+    return Measured(stage.scale.asked_digests, answer.seconds)
+
+
+def _many_at_once(stage: Stage, name: str) -> Measured:
+    server = stage.bucket(name)
+    question = _question(stage, server)
+    server.begin()
+    seconds = stage.scale.repeat_seconds
+    answers = replay(server.port, [question], AT_ONCE, seconds=seconds).expect(200)
+    assert answers.body_bytes == 0, "they are all there"
+    return Measured(stage.scale.asked_digests * answers.count, answers.seconds)
+
+
+def _question(stage: Stage, server: Bucket) -> bytes:
+    """Are they there? They are, at least once this was asked."""
+    contents = [b"content %d" % number for number in range(stage.scale.asked_digests)]
+    sums = [f"{hashlib.sha256(one).hexdigest()}  {one.decode()}\n" for one in contents]
+    question = requests.send("POST", "/checksum", "".join(sums).encode())
+    if stream.exchange(server.port, question).expect(200).body:
+        form = requests.upload_form("all.tar", _tar_of(contents))
+        kept = stream.exchange(server.port, form).expect(200)
+        assert server.receipt(kept)["path"]["archive"]
+    return question
 
 
 def _tar_of(contents: list[bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tests.benchmark.asking import AT_ONCE
 from tests.benchmark.results import Results
 from tests.benchmark.scale import MIB
 from tests.benchmark.sending import BARE, IN_MEMORY
@@ -43,7 +44,13 @@ _NGINX_PUTS = {"nginx": 2}
 
 GOALS: tuple[Goal, ...] = (
     *_against("HEAD, 16 connections", "head-known-16", SYNCED, _HEAD),
-    *_against("many digests in one question", "batch-known", SYNCED, {"nginx": 5}, "head-known-16"),
+    *_against(
+        f"many digests in one question, {AT_ONCE} connections",
+        f"batch-known-{AT_ONCE}",
+        SYNCED,
+        {"nginx": 5},
+        "head-known-16",
+    ),
     *_against("PUT, SHA-256 only, FSYNC=off", "put-big", UNSYNCED_SHA256, _BIG),
     *_against("PUT, default digests, FSYNC=off", "put-big", UNSYNCED, {"copyparty": 1}),
     *_against("PUT, default digests, FSYNC=off", "put-big", UNSYNCED, {IN_MEMORY: 0.8}, "hash-big"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable
+from itertools import repeat
 
 import pytest
 from hypothesis import given
@@ -30,8 +32,12 @@ def columns(runs: Iterable[ChecksumRun]) -> Columns:
     return [
         (run.algorithms, value, raw)
         for run in runs
-        for value, raw in zip(run.values, run.raws, strict=True)
+        for value, raw in zip(run.values(), every_raw(run), strict=True)
     ]
+
+
+def every_raw(run: ChecksumRun) -> list[bytes]:
+    return run.raws_marked(b"\1" * run.total)
 
 
 def entry_by_entry(entries: Iterable[ChecksumEntry]) -> Columns:
@@ -104,13 +110,15 @@ def test_lines_may_be_as_long_as_they_may_alone(length: int) -> None:
 
 def test_lines_that_look_alike_are_one_run() -> None:
     [run] = read_runs([b"".join(PLAIN)], preferred="md5")
-    assert run == ChecksumRun(("sha256",), [bytes.fromhex(SHA256.decode())] * 300, PLAIN)
+    digest = bytes.fromhex(SHA256.decode())
+    assert run == ChecksumRun(("sha256",), 32, digest * 300, b"".join(PLAIN))
+    assert (run.total, run.values(), every_raw(run)) == (300, [digest] * 300, PLAIN)
 
 
 def test_a_new_run_begins_where_other_algorithms_are_meant() -> None:
     lines = [b"%s  a\n" % digest for digest in (MD5, SHA256, SHA256, MD5)]
     runs = list(read_runs([b"".join(lines)], preferred="md5"))
-    assert [(run.algorithms, run.raws) for run in runs] == [
+    assert [(run.algorithms, every_raw(run)) for run in runs] == [
         (("md5",), lines[:1]),
         (("sha256",), lines[1:3]),
         (("md5",), lines[3:]),
@@ -122,6 +130,14 @@ def test_nothing_is_no_run() -> None:
     assert list(runs_of([])) == []
 
 
-def test_what_is_known_is_left_out() -> None:
-    run = ChecksumRun(("md5",), [b"a", b"b", b"a", b"c"], [b"1", b"2", b"3", b"4"])
-    assert run.raws_without({b"a"}) == [b"2", b"4"]
+def test_no_run_of_entries_holds_very_many_of_them() -> None:
+    [entry] = read_checksum_file([PLAIN[0]], preferred="md5")
+    totals = [run.total for run in runs_of(repeat(entry, 5000))]
+    assert (sum(totals), max(totals) < 3000) == (5000, True)
+
+
+@pytest.mark.parametrize("lengths", [None, array("I", [2, 2, 2, 2])])
+def test_what_has_a_mark_is_taken_out(lengths: array[int] | None) -> None:
+    run = ChecksumRun(("md5",), 1, b"abac", b"1\n2\n3\n4\n", lengths)
+    assert run.raws_marked([0, 1, 0, 1]) == [b"2\n", b"4\n"]
+    assert run.raws_marked(bytes(4)) == []

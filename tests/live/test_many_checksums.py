@@ -116,21 +116,3 @@ def test_line_ends_that_curl_took_out_are_noticed(place: Path, server: LiveServe
     answer = subprocess.run(line, check=True, capture_output=True).stdout
     assert b"malformed-checksums" in answer
     assert b"--data-binary" in answer
-
-
-def test_a_hundred_thousand_digests_are_answered_and_no_worker_grows_much(
-    server: LiveServer,
-) -> None:
-    body = b"".join(b"%064x  %s\n" % (number, b"x" * 100) for number in range(100_000))
-    before = {pid: peak_of(pid) for pid in server.workers()}
-    answer = server.request("POST", "/checksum", body)
-    assert (answer.status, answer.body == body) == (200, True)
-    grown = max(peak_of(pid) - before[pid] for pid in server.workers())
-    assert grown < 64 * 1024**2
-    assert server.request("POST", "/checksum", body + body[:167]).status == 413
-
-
-def peak_of(pid: int) -> int:
-    """The most memory that the process has had, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].partition("kB")[0]) * 1024

@@ -18,7 +18,7 @@ from httpbucket.storage.memory import MemoryIndex
 from httpbucket.wiring import Stores
 from tests.backends import local_backend
 from tests.examples import NOW, descriptor, keep_upload
-from tests.services.test_ask import ask_of
+from tests.services.asking import ask_of
 
 THERE, GONE = descriptor(b"there"), descriptor(b"gone")
 UNKNOWN = descriptor(b"unknown")

@@ -92,5 +92,10 @@ class TestBlobStore:
     def test_of_many_contents_those_that_are_kept_are_told(self, stores: Stores) -> None:
         keep(stores, CONTENT)
         asked = [identity(content).value for content in (CONTENT, b"unknown", b"")]
-        assert set(stores.blobs.kept(asked)) == {asked[0], asked[2]}
-        assert set(stores.blobs.kept([])) == set()
+        assert stores.blobs.kept(asked) == {asked[0], asked[2]}
+        assert stores.blobs.kept([]) == set()
+
+    def test_of_very_many_contents_too(self, stores: Stores) -> None:
+        keep(stores, CONTENT)
+        asked = [identity(b"unknown %d" % number).value for number in range(200)]
+        assert stores.blobs.kept([*asked, identity(CONTENT).value]) == {identity(CONTENT).value}

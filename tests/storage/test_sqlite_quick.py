@@ -162,7 +162,8 @@ class TestManyInOneLook:
         known, unknown = (bytes.fromhex(one.digests[algorithm]) for one in (ONE, OTHER))
         found = index.find_many_lasting(algorithm, [unknown, known, known], UNTIL)
         assert found is not None
-        assert ([*found.values], [*found.blobs]) == ([known], [ONE.sha256.value])
+        pairs = set(zip(found.values, found.blobs, strict=True))
+        assert pairs == {(known, ONE.sha256.value)}
         assert index.find_many_lasting(algorithm, [], UNTIL) == FoundMany([], [])
 
     def test_an_incomplete_index_tells_nothing(self, index: SqliteIndex) -> None:

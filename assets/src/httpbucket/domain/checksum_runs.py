@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
+from array import array
 from binascii import unhexlify
-from collections.abc import Collection, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, compress, groupby, islice, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -19,21 +20,42 @@ from httpbucket.domain.checksum_file import (
 )
 from httpbucket.domain.errors import MalformedChecksums
 
+# Entries are objects: of an endless list there are never more.
+_MOST_ENTRIES = 2048
+
 
 class ChecksumRun(NamedTuple):
     """Digests that follow each other and may mean the same algorithms, the likeliest first.
 
-    ``values`` are the digests, raw; ``raws`` the bytes in which each came, as in `ChecksumEntry`.
+    ``digests`` are raw, one behind the other, of ``size`` bytes each; ``raws`` likewise the bytes
+    in which each came, as in `ChecksumEntry`. Without ``lengths`` each of those is a line.
     """
 
     algorithms: tuple[str, ...]
-    values: list[bytes]
-    raws: list[bytes]
+    size: int
+    digests: bytes
+    raws: bytes
+    lengths: array[int] | None = None
 
-    def raws_without(self, known: Collection[bytes]) -> list[bytes]:
-        """The bytes in which those came that are not ``known``."""
-        pairs = zip(self.values, self.raws, strict=True)
-        return [raw for value, raw in pairs if value not in known]
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self.digests) // self.size
+
+    def values(self) -> list[bytes]:
+        """Each digest."""
+        digests, size = self.digests, self.size
+        return [digests[start : start + size] for start in range(0, len(digests), size)]
+
+    def raws_marked(self, marks: Sequence[int]) -> list[bytes]:
+        """The bytes in which those came that have a mark other than 0."""
+        return list(compress(self._each_raw(), marks)) if any(marks) else []
+
+    def _each_raw(self) -> Iterable[bytes]:
+        if self.lengths is None:
+            return self.raws.splitlines(keepends=True)
+        ends = accumulate(self.lengths, initial=0)
+        return (self.raws[start:end] for start, end in pairwise(ends))
 
 
 def read_runs(pieces: Iterable[bytes], *, preferred: str) -> Iterator[ChecksumRun]:
@@ -41,7 +63,7 @@ def read_runs(pieces: Iterable[bytes], *, preferred: str) -> Iterator[ChecksumRu
 
     >>> empty = b"d41d8cd98f00b204e9800998ecf8427e"
     >>> [run] = read_runs([empty + b"  a\n" + empty + b" *b\n"], preferred="sha256")
-    >>> run.algorithms, len(run.values), run.raws[1][-4:]
+    >>> run.algorithms, run.total, run.raws[-4:]
     (('md5',), 2, b' *b\n')
     """
     before = 0
@@ -49,7 +71,7 @@ def read_runs(pieces: Iterable[bytes], *, preferred: str) -> Iterator[ChecksumRu
         run = _plain_run(text, end, preferred)
         if run:
             yield run
-            before += len(run.raws)
+            before += run.total
         else:
             yield from runs_of(entries_in(text, end, preferred=preferred, before=before))
             before += text.count(end) if end else 1
@@ -58,30 +80,36 @@ def read_runs(pieces: Iterable[bytes], *, preferred: str) -> Iterator[ChecksumRu
 def runs_of(entries: Iterable[ChecksumEntry]) -> Iterator[ChecksumRun]:
     """The same in runs."""
     for algorithms, group in groupby(entries, attrgetter("algorithms")):
-        alike = list(group)
-        yield ChecksumRun(algorithms, [one.value for one in alike], [one.raw for one in alike])
+        while alike := list(islice(group, _MOST_ENTRIES)):
+            yield ChecksumRun(
+                algorithms,
+                len(alike[0].value),
+                b"".join([one.value for one in alike]),
+                b"".join([one.raw for one in alike]),
+                array("I", [len(one.raw) for one in alike]),
+            )
 
 
 def _plain_run(text: bytes, end: bytes, preferred: str) -> ChecksumRun | None:
     """The run of lines that are all ``<hex>  name``, with as many digits as the first."""
     digits = text.find(b" ")
-    if end != b"\n" or digits < 0 or digits % 2:
+    # A carriage return, in a name or at a line's end, is for who reads line by line.
+    if end != b"\n" or digits < 0 or digits % 2 or b"\r" in text:
         return None
     size = digits // 2
     try:
         algorithms = algorithms_meant(None, size, preferred)
-    except MalformedChecksums:
+        if not _lines_of(digits).fullmatch(text):
+            return None
+        digests = unhexlify(b"".join([line[:digits] for line in text.splitlines()]))
+    except (ValueError, MalformedChecksums):
         return None
-    if not _lines_of(digits).fullmatch(text):
-        return None
-    raws = text.splitlines(keepends=True)
-    digests = unhexlify(b"".join([raw[:digits] for raw in raws]))
-    values = [digests[start : start + size] for start in range(0, len(digests), size)]
-    return ChecksumRun(algorithms, values, raws)
+    return ChecksumRun(algorithms, size, digests, text)
 
 
 @functools.lru_cache(maxsize=16)
 def _lines_of(digits: int) -> re.Pattern[bytes]:
-    # A longer name, or one with a carriage return, is for who reads line by line.
+    # Whether it is hexadecimal is told by who decodes it, in less time. A longer name is for who
+    # reads line by line.
     longest = MOST_LINE_BYTES - digits - 2
-    return re.compile(rb"(?:[0-9A-Fa-f]{%d} [ *][^\r\n]{1,%d}\n)++" % (digits, longest))
+    return re.compile(rb"(?:.{%d} [ *].{1,%d}\n)++" % (digits, longest))

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from httpbucket.services.ask import Ask
+from httpbucket.services.ask_many import AskMany
 from httpbucket.services.browse import Browse
 from httpbucket.services.clear_up import ClearUp
 from httpbucket.services.collect import Collect
@@ -41,6 +42,7 @@ class Services:
     members: ReceiveMembers
     lookup: Lookup
     ask: Ask
+    ask_many: AskMany
     # The same, for who must not wait: raises where that would.
     quick_ask: QuickAsk
     browse: Browse

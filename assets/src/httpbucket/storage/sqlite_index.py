@@ -21,7 +21,7 @@ from httpbucket.storage.sqlite_connection import Database
 from httpbucket.storage.sqlite_digests import unpacked
 from httpbucket.storage.sqlite_lasting import find_lasting, find_many_lasting
 from httpbucket.storage.sqlite_leases import SqliteLeases
-from httpbucket.storage.sqlite_many import find_many, rows_of_many
+from httpbucket.storage.sqlite_many import find_many, let_go_of_pages, rows_of_many
 from httpbucket.storage.sqlite_removal import is_named, remove
 from httpbucket.storage.sqlite_search import find_uploads
 from httpbucket.storage.sqlite_totals import as_counted, read_totals
@@ -118,7 +118,9 @@ class SqliteIndex:
 
     def find_many(self, algorithm: str, values: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         with self.database.one_moment() as connection:
-            return find_many(connection, algorithm, values)
+            found = find_many(connection, algorithm, values)
+            let_go_of_pages(connection, values)
+            return found
 
     def find_many_lasting(
         self, algorithm: str, values: Sequence[bytes], until: datetime
@@ -126,7 +128,9 @@ class SqliteIndex:
         if self.database.has_gap():
             return None
         with self.database.one_moment() as connection:
-            return find_many_lasting(connection, algorithm, values, until.timestamp())
+            found = find_many_lasting(connection, algorithm, values, until.timestamp())
+            let_go_of_pages(connection, values)
+            return found
 
     def lease(
         self,

@@ -49,8 +49,8 @@ def find_many_lasting(
         return FoundMany(blobs, blobs)
     pairs = find_many(connection, algorithm, values)
     found = FoundMany([value for value, _ in pairs], [blob for _, blob in pairs])
-    are_named = len(find_blobs(connection, found.blobs)) == len(set(found.blobs))
-    return found if are_named else None
+    blobs = sorted(set(found.blobs))
+    return found if find_blobs(connection, blobs) == blobs else None
 
 
 def _state(cursor: sqlite3.Cursor, until: float) -> tuple[bool, bool]:

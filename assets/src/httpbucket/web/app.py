@@ -98,7 +98,9 @@ def _blueprints(
         delete=services.delete, mark=services.mark, undo=services.undo, present=present
     )
     yield uploads.blueprint(browse=browse, present=present, addresses=addresses)
-    yield checksums.blueprint(ask=services.ask, checksum_type=checksum_type)
+    yield checksums.blueprint(
+        ask=services.ask, ask_many=services.ask_many, checksum_type=checksum_type
+    )
     yield blobs.blueprint(lookup=lookup, browse=browse, sender=sender, checksum_type=checksum_type)
     yield shelves.blueprint(
         browse=browse,

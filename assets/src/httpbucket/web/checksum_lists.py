@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
+from typing import BinaryIO
 
 from flask import Response
 
 from httpbucket.domain.checksum_list import read_checksum_list
-from httpbucket.domain.checksum_runs import ChecksumRun, read_runs, runs_of
+from httpbucket.domain.checksum_runs import read_runs, runs_of
 from httpbucket.domain.errors import TooManyChecksums
+from httpbucket.services.aside import Aside
+from httpbucket.services.held_checksums import HeldChecksums
 from httpbucket.web.request import BucketRequest, refuse_coded
 
 #: The longest list: so many digests, and so many bytes.
 MOST_CHECKSUMS = 100_000
 MOST_BYTES = 16 * 1024**2
 
-# gunicorn copies what it read ahead on every read.
-_PIECE = 1024**2
-_LINES_AT_ONCE = 2_000
+_PIECE = 256 * 1024
 
 
-@dataclass(frozen=True)
-class ChecksumBody:
-    """What a client listed; ``is_json`` in a JSON array, and else in lines."""
-
-    runs: Sequence[ChecksumRun]
-    is_json: bool
-
-    def answer(self, raws: Sequence[bytes]) -> Response:
-        """Some of them, in the form and byte for byte as they came."""
-        if self.is_json:
-            return Response(b"[" + b",\n ".join(raws) + b"]\n", mimetype="application/json")
-        response = Response(_some_at_a_time(raws), mimetype="text/plain")
-        response.content_length = sum(map(len, raws))
-        return response
-
-
-def _some_at_a_time(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Some thousand: all of them together are as long as the body was."""
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        yield b"".join(lines[start : start + _LINES_AT_ONCE])
-
-
-def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
-    """Read the body, whatever curl says it is: an array if it begins like one, or lines.
+def read_list(asked: BucketRequest, held: HeldChecksums, *, preferred: str) -> bool:
+    """Read the body, whatever curl says it is, into ``held``; whether it is an array, not lines.
 
     Bare hex means ``preferred`` first. Raises `MalformedChecksums`, `TooManyChecksums`, and what
     reading a body raises.
@@ -56,14 +34,65 @@ def read_list(asked: BucketRequest, *, preferred: str) -> ChecksumBody:
     # Before anything asks for the form: curl --data-binary says that the body is one.
     pieces = _bounded(asked.pieces(_PIECE))
     first = next(pieces, b"")
-    is_json = asked.mimetype == "application/json" or first.lstrip().startswith(b"[")
+    is_array = asked.mimetype == "application/json" or first.lstrip().startswith(b"[")
     all_pieces = chain([first], pieces)
-    if is_json:
+    if is_array:
         entries = read_checksum_list(all_pieces, preferred=preferred)
         runs = runs_of(islice(entries, MOST_CHECKSUMS + 1))
     else:
         runs = read_runs(all_pieces, preferred=preferred)
-    return ChecksumBody(_at_most(runs), is_json)
+    for run in runs:
+        if held.total + run.total > MOST_CHECKSUMS:
+            raise _too_many()
+        held.add(run)
+    return is_array
+
+
+def answer_with(
+    held: HeldChecksums, marks: Sequence[int], aside: Aside, *, is_array: bool
+) -> Response:
+    """Those of the digests that have a mark, in the form and byte for byte as they came.
+
+    They wait in ``aside``, which is discarded with the answer: all of them together are as long as
+    the body was.
+    """
+    try:
+        for piece in _as_array(held, marks) if is_array else _marked(held, marks, b""):
+            aside.write(piece)
+        reader = aside.open()
+    except BaseException:
+        aside.discard()
+        raise
+    mimetype = "application/json" if is_array else "text/plain"
+    response = Response(_pieces(reader), mimetype=mimetype)
+    response.content_length = aside.size
+    response.call_on_close(reader.close)
+    response.call_on_close(aside.discard)
+    return response
+
+
+def _as_array(held: HeldChecksums, marks: Sequence[int]) -> Iterator[bytes]:
+    before = b"["
+    for piece in _marked(held, marks, b",\n "):
+        yield before
+        yield piece
+        before = b",\n "
+    yield b"[]\n" if before == b"[" else b"]\n"
+
+
+def _marked(held: HeldChecksums, marks: Sequence[int], between: bytes) -> Iterator[bytes]:
+    if not any(marks):
+        return
+    place = 0
+    for run in held:
+        raws = run.raws_marked(marks[place : place + run.total])
+        if raws:
+            yield between.join(raws)
+        place += run.total
+
+
+def _pieces(reader: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: reader.read(_PIECE), b"")
 
 
 def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -73,16 +102,6 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if size > MOST_BYTES:
             raise _too_many()
         yield piece
-
-
-def _at_most(runs: Iterable[ChecksumRun]) -> list[ChecksumRun]:
-    kept, count = [], 0
-    for run in runs:
-        count += len(run.values)
-        if count > MOST_CHECKSUMS:
-            raise _too_many()
-        kept.append(run)
-    return kept
 
 
 def _too_many() -> TooManyChecksums:

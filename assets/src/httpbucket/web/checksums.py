@@ -6,12 +6,13 @@ from flask import Blueprint, Response
 
 from httpbucket.domain.digest import read_question
 from httpbucket.services.ask import Ask
+from httpbucket.services.ask_many import AskMany
 from httpbucket.web.blobs import to_blob
-from httpbucket.web.checksum_lists import read_list
+from httpbucket.web.checksum_lists import answer_with, read_list
 from httpbucket.web.current import current_request
 
 
-def blueprint(*, ask: Ask, checksum_type: str) -> Blueprint:
+def blueprint(*, ask: Ask, ask_many: AskMany, checksum_type: str) -> Blueprint:
     """The routes of checksums."""
     routes = Blueprint("checksums", __name__)
 
@@ -25,8 +26,10 @@ def blueprint(*, ask: Ask, checksum_type: str) -> Blueprint:
 
     @routes.post("/checksum")
     def missing() -> Response:
-        asked = read_list(current_request(), preferred=checksum_type)
-        return asked.answer(ask.missing(asked.runs))
+        with ask_many.hold() as held:
+            is_array = read_list(current_request(), held, preferred=checksum_type)
+            marks = ask_many.missing(held)
+            return answer_with(held, marks, ask_many.aside(), is_array=is_array)
 
     return routes
 

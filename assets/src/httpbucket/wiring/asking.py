@@ -9,6 +9,7 @@ from functools import cached_property
 
 from httpbucket.config import Settings
 from httpbucket.services.ask import Ask
+from httpbucket.services.ask_many import AskMany
 from httpbucket.services.browse import Browse
 from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
@@ -35,9 +36,20 @@ class Asking:
         """Asks this index, which may be one that does not wait."""
         return Ask(
             lookup=Lookup(blobs=self.stores.blobs, index=index),
-            blobs=self.stores.blobs,
             index=index,
             leases=self.leases_of(index),
+        )
+
+    @cached_property
+    def ask_many(self) -> AskMany:
+        stores = self.stores
+        return AskMany(
+            ask=self.ask_of(stores.index),
+            lookup=self.lookup,
+            blobs=stores.blobs,
+            index=stores.index,
+            leases=self.leases_of(stores.index),
+            staging=stores.staging,
         )
 
     @cached_property

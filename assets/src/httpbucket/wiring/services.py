@@ -45,6 +45,7 @@ def build(
         members=taking_in.members,
         lookup=asking.lookup,
         ask=asking.ask_of(stores.index),
+        ask_many=asking.ask_many,
         quick_ask=asking.quick_ask,
         browse=asking.browse,
         see_again=asking.see_again,

@@ -122,7 +122,7 @@ class BlobStore(Protocol):
         """The blob's size in bytes; None when there is none of that name."""
         ...
 
-    def kept(self, values: Collection[bytes]) -> Collection[bytes]:
+    def kept(self, values: Collection[bytes]) -> set[bytes]:
         """Those of many SHA-256, raw, that are the name of a blob."""
         ...
 

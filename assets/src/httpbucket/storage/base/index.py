@@ -126,7 +126,8 @@ class Index(Protocol):
     ) -> FoundMany | None:
         """The same, where all that is found stays until then without a lease.
 
-        None where one look does not tell: then `find_many`, `is_complete` and `lease` do.
+        What is asked twice may be answered twice. It takes less time where near digests come
+        together. None where one look does not tell: then `find_many`, `is_complete` and `lease` do.
         """
         ...
 

@@ -23,6 +23,10 @@ from httpbucket.storage.local.sightings import sight
 from httpbucket.storage.local.staged_file import LocalStagedFile
 from httpbucket.storage.local.staging import LocalStaging
 
+#: So many names are looked for from an open directory on: a seventh of the time less each.
+_MANY = 64
+_AS_PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,14 +77,16 @@ class LocalBlobStore:
             return self._names.size(digest)
 
     def kept(self, values: Collection[bytes]) -> set[bytes]:
-        # 2 µs each; by way of `Layout` and `size` it would be 6.
-        is_there, directory = os.access, self._directory
-        named = ((value, value.hex()) for value in values)
-        return {
-            value
-            for value, name in named
-            if is_there(f"{directory}/{name[:2]}/{name[2:4]}/{name}", os.F_OK)
-        }
+        if len(values) < _MANY:
+            return _kept(values, f"{self._directory}/", None)
+        try:
+            directory = os.open(self._directory, _AS_PLACE)
+        except OSError:
+            return _kept(values, f"{self._directory}/", None)
+        try:
+            return _kept(values, "", directory)
+        finally:
+            os.close(directory)
 
     def digests(self, *, after: Digest | None = None) -> Iterator[Digest]:
         start = after.hex if after else ""
@@ -146,6 +152,18 @@ class LocalBlobStore:
     def _publish(self, staged: LocalStagedFile, digest: Digest) -> bool:
         staged.seal_as(self._staging.pin_path(digest))
         return self._names.take(digest, staged.size, staged.link, sync=True)
+
+
+def _kept(values: Collection[bytes], above: str, directory: int | None) -> set[bytes]:
+    """2.4 µs each; by way of `Layout` and `size` it would be 6."""
+    is_there, there = os.access, os.F_OK
+    return {
+        value
+        for value in values
+        if is_there(
+            f"{above}{(name := value.hex())[:2]}/{name[2:4]}/{name}", there, dir_fd=directory
+        )
+    }
 
 
 def _directories(parent: Path, begun: str, start: str) -> Iterator[Path]:
