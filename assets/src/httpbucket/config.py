@@ -81,6 +81,8 @@ class Settings:
     fast_bodies: bool
     # Whether large files are written past the page cache.
     fast_writes: bool
+    # Whether a second process helps to unpack archive files of many members.
+    fast_unpack: bool
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -143,6 +145,7 @@ class Settings:
             "body_min_rate": reader.read("BODY_MIN_RATE", "1kb", _size),
             "fast_bodies": reader.read("FAST_BODIES", "on", _switch),
             "fast_writes": reader.read("FAST_WRITES", "on", _switch),
+            "fast_unpack": reader.read("FAST_UNPACK", "on", _switch),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", _size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", _count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", _count),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -88,6 +89,7 @@ from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
+from httpbucket.storage.local.scribe import Scribes
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import SMALL_BYTES, LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
@@ -133,12 +135,13 @@ def open_local(
     unnamed_staging: bool = True,
     staged_in_memory: int = SMALL_BYTES,
     large: int = LARGE_BYTES,
+    scribes: Scribes | None = None,
 ) -> Stores:
     """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
 
     Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off;
     up to ``staged_in_memory`` bytes they wait in memory, from ``large`` bytes on they are written
-    past the page cache.
+    past the page cache. ``scribes`` are those of `FAST_UNPACK` unless others are given.
     """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
@@ -159,7 +162,7 @@ def open_local(
         past_cache=_past_cache(settings, disk),
         large=large,
     )
-    blobs = LocalBlobStore(layout, disk, staging)
+    blobs = LocalBlobStore(layout, disk, staging, scribes or _scribes(settings))
     trees = BlobTreeStore(blobs)
     linker = Linker(layout, disk, staging)
     records = LocalRecords(layout, disk, staging, trees, linker)
@@ -212,6 +215,11 @@ def _past_cache(settings: Settings, disk: Disk) -> PastCache | None:
     if not settings.fast_writes or network_file_system(settings.archive_dir):
         return None
     return PastCache(disk)
+
+
+def _scribes(settings: Settings) -> Scribes | None:
+    has_second_core = len(os.sched_getaffinity(0)) > 1
+    return Scribes() if settings.fast_unpack and has_second_core else None
 
 
 def _open_index(settings: Settings, layout: Layout) -> SqliteIndex:

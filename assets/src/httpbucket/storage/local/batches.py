@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from httpbucket.storage.base import StagedFile
 from httpbucket.storage.local.blob_names import ATTEMPTS, BlobNames
 from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.layout import BLOB_MODE
+from httpbucket.storage.local.scribe import Scribe, Scribes, Task, Work
 from httpbucket.storage.local.staged_trees import StagedTree
 from httpbucket.storage.local.staging import LocalStagedFile, LocalStaging
 
@@ -32,10 +34,18 @@ class LocalBlobBatch:
     batch is discarded, or its tree published, its link keeps the blob from being freed.
     """
 
-    def __init__(self, disk: Disk, staging: LocalStaging, names: BlobNames) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        staging: LocalStaging,
+        names: BlobNames,
+        scribes: Scribes | None = None,
+    ) -> None:
         self._disk = disk
         self._names = names
         self._staging = staging
+        self._scribes = scribes
+        self._scribe: Scribe | None = None
         self._share = staging.share()
         with told_as_refusals():
             self._directory = staging.directory(f"batch-{secrets.token_hex(8)}")
@@ -47,15 +57,12 @@ class LocalBlobBatch:
         self._is_kept = False
 
     def add_bytes(self, content: bytes, digest: Digest, path: str = "") -> bool:
-        def write(target: str) -> None:
-            keeps_modes = self._tree.keeps_modes
-            self._disk.write_new(target, content, BLOB_MODE, sync=False, keeps_modes=keeps_modes)
-
         with told_as_refusals():
             is_new = self._is_new(digest, len(content), path)
             if is_new:
                 self._share.take(max(len(content), _LEAST_ROOM))
-                self._waiting[digest.hex] = self._make(digest, path, write)
+                if not (path and self._hand_over(content, digest, path)):
+                    self._write(content, digest, path)
         return is_new
 
     def add_staged(self, staged: StagedFile, digest: Digest, path: str = "") -> bool:
@@ -79,6 +86,7 @@ class LocalBlobBatch:
         return is_held
 
     def open(self, digest: Digest) -> BinaryIO:
+        self._dismiss_scribe()
         try:
             with told_as_refusals(but=FileNotFoundError):
                 return Path(self._source(digest)).open("rb")
@@ -86,12 +94,14 @@ class LocalBlobBatch:
             return self._names.open(digest)
 
     def forget(self, digest: Digest) -> None:
+        self._dismiss_scribe()
         if digest.hex in self._waiting:
             with told_as_refusals():
                 Path(self._source(digest)).unlink()
             del self._waiting[digest.hex]
 
     def settle(self, lacking: Collection[str] | None) -> None:
+        self._dismiss_scribe()
         self._tree.settle(lacking)
 
     def move_tree(self, target: Path) -> Collection[str] | None:
@@ -104,16 +114,17 @@ class LocalBlobBatch:
     def keep(self) -> None:
         if self._is_kept:
             return
+        self._dismiss_scribe()
         with told_as_refusals():
             self._disk.sync_everything(self._directory)
-            for name in self._waiting:
-                self._take(sha256(name))
+            self._take_all()
             self._disk.sync_everything(self._directory)
         self._is_kept = True
         # What is on the disk now is counted there.
         self._share.release()
 
     def discard(self) -> None:
+        self._end_scribe()
         self._share.release()
         self._staging.remove_tree(self._directory)
 
@@ -142,6 +153,64 @@ class LocalBlobBatch:
         self._known.add(digest.hex)
         return True
 
+    def _write(self, content: bytes, digest: Digest, path: str) -> None:
+        def write(target: str) -> None:
+            keeps_modes = self._tree.keeps_modes
+            self._disk.write_new(target, content, BLOB_MODE, sync=False, keeps_modes=keeps_modes)
+
+        self._waiting[digest.hex] = self._make(digest, path, write)
+
+    def _hand_over(self, content: bytes, digest: Digest, path: str) -> bool:
+        """Have a scribe write the file where the tree has it; False where that is done here."""
+        scribe = self._scribe or self._start_scribe()
+        if scribe is None:
+            return False
+        try:
+            place = self._tree.place(path)
+        except OSError:
+            # Who writes the file here is told the same.
+            return False
+        is_given = scribe.give(Task(digest.hex, place, content))
+        if is_given:
+            self._waiting[digest.hex] = path
+        self._take_back(scribe)
+        return is_given
+
+    def _start_scribe(self) -> Scribe | None:
+        scribes, files = self._scribes, len(self._waiting)
+        if scribes and files and files % scribes.least == 0 and self._tree.keeps_modes:
+            self._scribe = scribes.start(Work.FILES, self._staging.lock)
+        return self._scribe
+
+    def _take_back(self, scribe: Scribe) -> None:
+        """Write here what the scribe did not."""
+        undone = [(task, self._waiting.pop(task.name)) for task in scribe.take_undone()]
+        if scribe.is_dead:
+            self._end_scribe()
+            self._remove_remains({path for _, path in undone})
+        for task, path in undone:
+            assert isinstance(task.source, bytes), "a scribe that makes files"
+            self._write(task.source, sha256(task.name), path)
+
+    def _remove_remains(self, paths: Set[str]) -> None:
+        """Remove what a scribe left that died; where others were before it, nothing is its own."""
+        for path in paths - set(self._waiting.values()):
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                Path(self._tree.path(path)).unlink()
+
+    def _dismiss_scribe(self) -> None:
+        """Have every file where it is said to be."""
+        if self._scribe:
+            with told_as_refusals():
+                self._scribe.finish()
+                self._take_back(self._scribe)
+            self._end_scribe()
+
+    def _end_scribe(self) -> None:
+        scribe, self._scribe = self._scribe, None
+        if scribe:
+            scribe.close()
+
     def _make(self, digest: Digest, path: str, make: Callable[[str], None]) -> str:
         """Make the file where the tree has it, if it can be there; its path in the tree if so."""
         if path:
@@ -155,6 +224,26 @@ class LocalBlobBatch:
                 return path
         make(self._path(digest))
         return ""
+
+    def _take_all(self) -> None:
+        with self._scribe_of_links() as scribe:
+            for name in self._waiting:
+                if not (scribe and scribe.give(self._link(name))):
+                    self._take(sha256(name))
+            if scribe:
+                scribe.finish()
+                for task in scribe.take_undone():
+                    self._take(sha256(task.name))
+
+    def _scribe_of_links(self) -> AbstractContextManager[Scribe | None]:
+        scribes = self._scribes
+        if scribes and len(self._waiting) >= scribes.least and self._tree.keeps_modes:
+            return scribes.at_work(Work.LINKS, self._staging.lock)
+        return nullcontext()
+
+    def _link(self, name: str) -> Task:
+        digest = sha256(name)
+        return Task(name, self._names.path(digest), self._source(digest))
 
     def _take(self, digest: Digest) -> None:
         source, keeps_modes = self._source(digest), self._tree.keeps_modes

@@ -278,6 +278,13 @@ class LocalStaging:
         self._disk.make_directory(path, mode)
         return Path(path)
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that keeps this staging from every `sweep`, also in who inherits it."""
+        self._own_directory()
+        assert self._own is not None
+        return self._own[2]
+
     def unused_path(self) -> Path:
         """A path that nothing has yet, for something to be made there and renamed."""
         return Path(self._unused_text())
