@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from httpbucket.storage.local.scribe import Scribe, Scribes, Task, Work
+from httpbucket.storage.local.scribe import Scribe, Scribes, Task, Work, has_second_processor
 from tests.live.server import wait_until
 from tests.processes import waiting_child
 
@@ -134,6 +134,12 @@ def test_where_none_can_be_started_there_is_none(
         assert scribes.start(Work.FILES, lock) is None
     with scribes.at_work(Work.FILES, lock) as scribe:
         assert scribe
+
+
+def test_with_one_processor_there_is_no_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    for processors in ({0}, {3, 5}):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process, found=processors: found)
+        assert has_second_processor() == (len(processors) == 2)
 
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path, lock: int) -> None:

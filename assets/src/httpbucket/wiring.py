@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -89,7 +88,7 @@ from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
-from httpbucket.storage.local.scribe import Scribes
+from httpbucket.storage.local.scribe import Scribes, has_second_processor
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import SMALL_BYTES, LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
@@ -218,8 +217,7 @@ def _past_cache(settings: Settings, disk: Disk) -> PastCache | None:
 
 
 def _scribes(settings: Settings) -> Scribes | None:
-    has_second_core = len(os.sched_getaffinity(0)) > 1
-    return Scribes() if settings.fast_unpack and has_second_core else None
+    return Scribes() if settings.fast_unpack and has_second_processor() else None
 
 
 def _open_index(settings: Settings, layout: Layout) -> SqliteIndex:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import marshal
+import os
 import select
 import subprocess
 import sys
@@ -33,6 +34,11 @@ _BUNDLE_BYTES = 64 * 1024
 
 #: More are not sent before the first of them is answered.
 _MOST_BUNDLES = 4
+
+
+def has_second_processor() -> bool:
+    """Whether this process may use more than one, on a system that tells."""
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
 
 
 class Work(Enum):
