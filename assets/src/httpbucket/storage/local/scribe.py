@@ -17,7 +17,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -59,7 +58,6 @@ class Task(NamedTuple):
     source: bytes | str
 
 
-@dataclass
 class Scribe:
     """Does tasks in their order beside this process. Used by one thread; ends with `close`.
 
@@ -67,13 +65,12 @@ class Scribe:
     who gave it: `take_undone`.
     """
 
-    process: subprocess.Popen[bytes]
-    on_close: Callable[[], None]
-
-    def __post_init__(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        self._tasks: IO[bytes] = self.process.stdin
-        self._answers: IO[bytes] = self.process.stdout
+    def __init__(self, process: subprocess.Popen[bytes], on_close: Callable[[], None]) -> None:
+        assert process.stdin and process.stdout
+        self.process = process
+        self._on_close = on_close
+        self._tasks: IO[bytes] = process.stdin
+        self._answers: IO[bytes] = process.stdout
         self._answered = select.poll()
         self._answered.register(self._answers, select.POLLIN)
         self._bundle: list[Task] = []
@@ -84,11 +81,12 @@ class Scribe:
         self.is_dead = False
 
     def give(self, task: Task) -> bool:
-        """Have a task done; False when it has enough to do, or died."""
-        if self.is_dead or not self._has_time():
+        """Have a task done; False when it is too large, or there is enough to do, or it died."""
+        size = len(task.target) + len(task.source)
+        if size > _BUNDLE_BYTES or not self._has_time():
             return False
         self._bundle.append(task)
-        self._bundle_bytes += len(task.target) + len(task.source)
+        self._bundle_bytes += size
         if self._bundle_bytes >= _BUNDLE_BYTES:
             self._send()
         return True
@@ -110,7 +108,7 @@ class Scribe:
         self._kill()
         self._tasks.close()
         self._answers.close()
-        self.on_close()
+        self._on_close()
 
     def _kill(self) -> None:
         self.process.kill()
