@@ -9,7 +9,6 @@ import pytest
 
 from httpbucket.storage.base import Index
 from httpbucket.storage.local.layout import Layout
-from httpbucket.storage.local.scribe import Scribes
 from httpbucket.storage.memory import MemoryIndex
 from httpbucket.storage.sqlite_index import SqliteIndex
 from httpbucket.wiring import Stores
@@ -20,7 +19,6 @@ BACKENDS: dict[str, Callable[[Path], Backend]] = {
     "local": local_backend,
     "local-unnamed": lambda root: local_backend(root, in_memory=False),
     "local-past-cache": lambda root: local_backend(root, in_memory=False, large=0),
-    "local-scribe": lambda root: local_backend(root, scribes=Scribes(least=1)),
     "local-named": lambda root: local_backend(root, unnamed=False),
 }
 
