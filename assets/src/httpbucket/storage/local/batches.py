@@ -152,12 +152,17 @@ class LocalBlobBatch:
     def _take_all(self) -> None:
         with self._scribe_of_links() as scribe:
             for digest in map(sha256, self._waiting.names):
-                if not (scribe and scribe.give(self._link(digest))):
+                if scribe and scribe.give(self._link(digest)):
+                    self._take_undone(scribe)
+                else:
                     self._take(digest)
             if scribe:
                 scribe.finish()
-                for task in scribe.take_undone():
-                    self._take(sha256(task.name))
+                self._take_undone(scribe)
+
+    def _take_undone(self, scribe: Scribe) -> None:
+        for task in scribe.take_undone():
+            self._take(sha256(task.name))
 
     def _link(self, digest: Digest) -> Task:
         return Task(digest.hex, self._names.path(digest), self._waiting.source(digest))
