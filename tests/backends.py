@@ -12,6 +12,7 @@ from httpbucket.config import Settings
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.past_cache import LARGE_BYTES
+from httpbucket.storage.local.scribe import Scribes
 from httpbucket.storage.local.staging import SMALL_BYTES
 from httpbucket.storage.memory import (
     MemoryBlobStore,
@@ -89,6 +90,7 @@ def local_backend(
     in_memory: bool | None = None,
     disk: Disk | None = None,
     large: int = LARGE_BYTES,
+    scribes: Scribes | None = None,
 ) -> Backend:
     """A store below ``root``; staged files have a name unless ``unnamed``.
 
@@ -104,6 +106,7 @@ def local_backend(
         unnamed_staging=unnamed,
         staged_in_memory=in_memory_bytes,
         large=large,
+        scribes=scribes,
     )
     return Backend(stores, lambda: staged_on_disk(layout))
 

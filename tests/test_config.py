@@ -52,6 +52,7 @@ GOOD = [
     ("BODY_MIN_RATE", "2kb", "body_min_rate", 2048),
     ("FAST_BODIES", "off", "fast_bodies", False),
     ("FAST_WRITES", "off", "fast_writes", False),
+    ("FAST_UNPACK", "off", "fast_unpack", False),
     ("FAST_HEAD", "off", "fast_head", False),
     ("FAST_GET", "off", "fast_get", False),
     ("FAST_UPLOAD", "off", "fast_upload", False),

@@ -151,7 +151,7 @@ class LiveServer:
 
     def workers(self) -> list[int]:
         """The worker processes."""
-        return [pid for pid, parent in _processes_in_group(self.pid) if parent == self.pid]
+        return [pid for pid, parent in processes_in_group(self.pid) if parent == self.pid]
 
     def connect(self, *, seconds: float = 30.0) -> Wire:
         """A connection, to say byte by byte what is sent on it."""
@@ -237,7 +237,7 @@ class LiveServer:
         return False
 
     def _has_no_processes(self) -> bool:
-        return not _processes_in_group(self.pid)
+        return not processes_in_group(self.pid)
 
 
 def free_port() -> int:
@@ -260,7 +260,7 @@ def digest(content: bytes, algorithm: str = "sha256") -> str:
     return hashlib.new(algorithm, content).hexdigest()
 
 
-def _processes_in_group(group: int) -> list[tuple[int, int]]:
+def processes_in_group(group: int) -> list[tuple[int, int]]:
     """The id and the parent's id of every living process of a process group."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,16 @@ import pytest
 from httpbucket.config import Settings
 from httpbucket.domain.errors import BlobNotFound, BucketError, StorageFull, StorageUnavailable
 from httpbucket.domain.upload import Record
+from httpbucket.storage.base import BlobBatch
 from httpbucket.storage.local.disk import Disk
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.scribe import Scribes
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend
 from tests.builders import COMPRESSORS, tar, tar_member
 from tests.examples import NOW, identity, keep, stage
 from tests.faults import FaultyDisk
+from tests.storage.conftest import BACKENDS
 from tests.uploading import upload_file
 
 SMALL = b"a small content"
@@ -42,11 +45,41 @@ def read(stores: Stores, content: bytes) -> bytes:
         return reader.read()
 
 
+BATCH_BACKENDS = BACKENDS | {
+    "local-scribe": lambda root: local_backend(root, scribes=Scribes(least=1))
+}
+
+
+@pytest.fixture(params=BATCH_BACKENDS)
+def backend(request: pytest.FixtureRequest, root: Path) -> Iterator[Backend]:
+    """Each backend, and one with a process that writes what comes at a path."""
+    backend = BATCH_BACKENDS[request.param](root)
+    yield backend
+    backend.stores.index.close()
+    assert backend.staged() == []
+
+
+Add = Callable[[BlobBatch, bytes], bool]
+
+
+@pytest.fixture(params=[False, True], ids=["under its name", "at a path"])
+def add(request: pytest.FixtureRequest) -> Add:
+    """Has a batch take a small content, for a tree or for none."""
+
+    def add_bytes(batch: BlobBatch, content: bytes) -> bool:
+        digest = identity(content)
+        return batch.add_bytes(content, digest, f"d/{digest.hex}" if request.param else "")
+
+    return add_bytes
+
+
 class TestBlobBatch:
-    def test_small_and_large_contents_become_blobs_together(self, backend: Backend) -> None:
+    def test_small_and_large_contents_become_blobs_together(
+        self, backend: Backend, add: Add
+    ) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         assert new_blobs(stores) == set()
         batch.keep()
@@ -69,11 +102,11 @@ class TestBlobBatch:
         assert stores.blobs.free(identity(SMALL)) == len(SMALL)
         assert backend.staged() == []
 
-    def test_what_comes_twice_is_one_blob(self, backend: Backend) -> None:
+    def test_what_comes_twice_is_one_blob(self, backend: Backend, add: Add) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
         for _ in range(3):
-            batch.add_bytes(SMALL, identity(SMALL))
+            add(batch, SMALL)
             batch.add_staged(stage(stores.staging, SMALL), identity(SMALL))
             batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
@@ -81,13 +114,15 @@ class TestBlobBatch:
         assert new_blobs(stores) == {identity(SMALL).hex, identity(LARGE).hex}
         assert backend.staged() == []
 
-    def test_what_is_a_blob_already_stays_that_blob(self, backend: Backend, layout: Layout) -> None:
+    def test_what_is_a_blob_already_stays_that_blob(
+        self, backend: Backend, layout: Layout, add: Add
+    ) -> None:
         stores = backend.stores
         keep(stores, SMALL)
         keep(stores, LARGE)
         before = inodes(layout, SMALL, LARGE)
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.keep()
         batch.discard()
@@ -95,20 +130,20 @@ class TestBlobBatch:
         assert (read(stores, SMALL), read(stores, LARGE)) == (SMALL, LARGE)
 
     def test_what_became_a_blob_in_the_meantime_stays_that_blob(
-        self, backend: Backend, layout: Layout
+        self, backend: Backend, layout: Layout, add: Add
     ) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         keep(stores, SMALL)
         before = inodes(layout, SMALL)
         batch.keep()
         batch.discard()
         assert inodes(layout, SMALL) == before
 
-    def test_the_empty_content_is_taken_as_any_other(self, stores: Stores) -> None:
+    def test_the_empty_content_is_taken_as_any_other(self, stores: Stores, add: Add) -> None:
         batch = stores.blobs.batch()
-        batch.add_bytes(b"", identity(b""))
+        add(batch, b"")
         batch.add_staged(stores.staging.create(), identity(b""))
         batch.keep()
         batch.discard()
@@ -120,12 +155,12 @@ class TestBlobBatch:
         batch.discard()
         assert new_blobs(stores) == set()
 
-    def test_what_is_forgotten_does_not_become_a_blob(self, backend: Backend) -> None:
+    def test_what_is_forgotten_does_not_become_a_blob(self, backend: Backend, add: Add) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
-        batch.add_bytes(b"wanted", identity(b"wanted"))
+        add(batch, b"wanted")
         for content in (SMALL, LARGE, LARGE, b"never taken"):
             batch.forget(identity(content))
         batch.keep()
@@ -133,45 +168,45 @@ class TestBlobBatch:
         assert new_blobs(stores) == {identity(b"wanted").hex}
         assert backend.staged() == []
 
-    def test_what_is_forgotten_can_be_taken_again(self, stores: Stores) -> None:
+    def test_what_is_forgotten_can_be_taken_again(self, stores: Stores, add: Add) -> None:
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.forget(identity(SMALL))
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.keep()
         batch.discard()
         assert read(stores, SMALL) == SMALL
 
-    def test_a_blob_that_is_forgotten_stays(self, stores: Stores) -> None:
+    def test_a_blob_that_is_forgotten_stays(self, stores: Stores, add: Add) -> None:
         keep(stores, SMALL)
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.forget(identity(SMALL))
         batch.keep()
         batch.discard()
         assert read(stores, SMALL) == SMALL
 
-    def test_what_is_discarded_leaves_nothing(self, backend: Backend) -> None:
+    def test_what_is_discarded_leaves_nothing(self, backend: Backend, add: Add) -> None:
         stores = backend.stores
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.add_staged(stage(stores.staging, LARGE), identity(LARGE))
         batch.discard()
         batch.discard()
         assert new_blobs(stores) == set()
         assert backend.staged() == []
 
-    def test_what_was_kept_survives_discarding(self, stores: Stores) -> None:
+    def test_what_was_kept_survives_discarding(self, stores: Stores, add: Add) -> None:
         batch = stores.blobs.batch()
-        batch.add_bytes(SMALL, identity(SMALL))
+        add(batch, SMALL)
         batch.keep()
         batch.discard()
         assert read(stores, SMALL) == SMALL
 
-    def test_two_batches_do_not_know_of_each_other(self, stores: Stores) -> None:
+    def test_two_batches_do_not_know_of_each_other(self, stores: Stores, add: Add) -> None:
         first, second = stores.blobs.batch(), stores.blobs.batch()
         for batch in (first, second):
-            batch.add_bytes(SMALL, identity(SMALL))
+            add(batch, SMALL)
         first.discard()
         second.keep()
         second.discard()

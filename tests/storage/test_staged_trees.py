@@ -13,6 +13,7 @@ from httpbucket.config import Settings
 from httpbucket.domain.upload import Record
 from httpbucket.storage.local.batches import LocalBlobBatch
 from httpbucket.storage.local.layout import Layout
+from httpbucket.storage.local.scribe import Scribes
 from httpbucket.wiring import Stores, build
 from tests.backends import Backend, local_backend
 from tests.builders import tar, tar_member
@@ -55,6 +56,15 @@ ODD = {
     "a device": [tar_member("null", kind=b"3")],
     "a path that is long": [tar_member("/".join(["n" * 90]), b"long")],
 }
+
+
+@pytest.fixture(params=[None, Scribes(least=1)], ids=["alone", "with a scribe"])
+def local(request: pytest.FixtureRequest, root: Path) -> Iterator[Stores]:
+    """The local backend, without and with a process beside this one."""
+    backend = local_backend(root, scribes=request.param)
+    yield backend.stores
+    backend.stores.index.close()
+    assert backend.staged() == []
 
 
 def upload(stores: Stores, archive: bytes, number: int = 1, name: str = "results.tar") -> Record:

@@ -79,6 +79,8 @@ class Settings:
     fast_bodies: bool
     # Whether large files are written past the page cache.
     fast_writes: bool
+    # Whether a second process helps to unpack archive files of many members.
+    fast_unpack: bool
     # The limits of unpacking an archive file.
     unpack_max_bytes: int
     unpack_max_members: int
@@ -141,6 +143,7 @@ class Settings:
             "body_min_rate": reader.read("BODY_MIN_RATE", "1kb", values.size),
             "fast_bodies": reader.read("FAST_BODIES", "on", values.switch),
             "fast_writes": reader.read("FAST_WRITES", "on", values.switch),
+            "fast_unpack": reader.read("FAST_UNPACK", "on", values.switch),
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", values.size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", values.count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", values.count),

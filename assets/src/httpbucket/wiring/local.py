@@ -29,6 +29,7 @@ from httpbucket.storage.local.records import LocalRecords
 from httpbucket.storage.local.repair import LocalRepair
 from httpbucket.storage.local.replicas import LocalReplicas
 from httpbucket.storage.local.room import Remembered, Room
+from httpbucket.storage.local.scribe import Scribes, has_second_processor
 from httpbucket.storage.local.shelves import LocalShelves
 from httpbucket.storage.local.staging import SMALL_BYTES, LocalStaging
 from httpbucket.storage.local.survey import LocalSurvey
@@ -46,12 +47,13 @@ def open_local(
     unnamed_staging: bool = True,
     staged_in_memory: int = SMALL_BYTES,
     large: int = LARGE_BYTES,
+    scribes: Scribes | None = None,
 ) -> Stores:
     """The store in ``ARCHIVE_DIR``, made where there is none. Raises `UnusableStore`.
 
     Staged files have no name where the file system can do that, unless ``unnamed_staging`` is off;
     up to ``staged_in_memory`` bytes they wait in memory, from ``large`` bytes on they are written
-    past the page cache.
+    past the page cache. ``scribes`` are those of `FAST_UNPACK` unless others are given.
     """
     layout = Layout(settings.archive_dir)
     disk = disk or Disk(fsync=settings.fsync)
@@ -72,7 +74,7 @@ def open_local(
         past_cache=_past_cache(settings, disk),
         large=large,
     )
-    blobs = LocalBlobStore(layout, disk, staging)
+    blobs = LocalBlobStore(layout, disk, staging, scribes or _scribes(settings))
     trees = BlobTreeStore(blobs)
     names = PublicNames(layout, disk, staging, Linker(layout, disk, staging), trees)
     records = LocalRecords(names)
@@ -114,6 +116,10 @@ def warnings_of(settings: Settings) -> Iterator[str]:
         _room(settings, lambda: None).require()
     except StorageFull as error:
         yield f"No upload is taken for now: {error}"
+
+
+def _scribes(settings: Settings) -> Scribes | None:
+    return Scribes() if settings.fast_unpack and has_second_processor() else None
 
 
 def _past_cache(settings: Settings, disk: Disk) -> PastCache | None:

@@ -39,6 +39,10 @@ class BlobNames:
         # Of the last blob: that of the next will probably be there, or missing, as well.
         self._directory_was_missing = False
 
+    def path(self, digest: Digest) -> str:
+        """The name, as a path."""
+        return self._layout.blob_text(digest)
+
     def open(self, digest: Digest) -> BinaryIO:
         """As `BlobStore.open`."""
         try:

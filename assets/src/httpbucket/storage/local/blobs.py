@@ -19,6 +19,7 @@ from httpbucket.storage.local.disk import Disk, told_as_refusals
 from httpbucket.storage.local.freeing import Freeing
 from httpbucket.storage.local.layout import Layout
 from httpbucket.storage.local.pins import count_pins, oldest_tree
+from httpbucket.storage.local.scribe import Scribes
 from httpbucket.storage.local.sightings import sight
 from httpbucket.storage.local.staged_file import LocalStagedFile
 from httpbucket.storage.local.staging import LocalStaging
@@ -33,10 +34,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class LocalBlobStore:
     """``blob/ab/cd/<sha256>``: the first to link a name wins, and nobody writes to it again."""
 
-    def __init__(self, layout: Layout, disk: Disk, staging: LocalStaging) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        disk: Disk,
+        staging: LocalStaging,
+        scribes: Scribes | None = None,
+    ) -> None:
         self._layout = layout
         self._disk = disk
         self._staging = staging
+        self._scribes = scribes
         self._names = BlobNames(layout, disk)
         self._freeing = Freeing(layout, disk)
         self._directory = str(layout.blobs)
@@ -51,7 +59,7 @@ class LocalBlobStore:
         return is_new
 
     def batch(self) -> BlobBatch:
-        return LocalBlobBatch(self._disk, self._staging, self._names)
+        return LocalBlobBatch(self._disk, self._staging, self._names, self._scribes)
 
     @contextmanager
     def hold(self, digest: Digest) -> Iterator[None]:

@@ -98,6 +98,11 @@ class LocalStaging:
         self._disk.make_directory(path, mode)
         return Path(path)
 
+    @property
+    def lock(self) -> int:
+        """The descriptor that keeps this staging from every `sweep`, also in who inherits it."""
+        return self._own.claim()[1]
+
     def unused_path(self) -> Path:
         """A path that nothing has yet, for something to be made there and renamed."""
         return Path(self._unused_text())
