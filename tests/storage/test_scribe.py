@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -133,6 +134,21 @@ def test_where_none_can_be_started_there_is_none(
     with monkeypatch.context() as patched:
         patched.setattr(sys, "executable", "/nowhere/python")
         assert scribes.start(Work.FILES, lock) is None
+    with scribes.at_work(Work.FILES, lock) as scribe:
+        assert scribe
+
+
+def test_what_goes_wrong_at_a_start_is_not_in_the_way_of_the_next(
+    lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    scribes = Scribes()
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", none_left)
+        with pytest.raises(MemoryError):
+            scribes.start(Work.FILES, lock)
     with scribes.at_work(Work.FILES, lock) as scribe:
         assert scribe
 

@@ -166,12 +166,15 @@ class Scribes:
         """
         if not self._turn.acquire(blocking=False):
             return None
+        scribe = None
         try:
-            return Scribe(self._process(work, lock), self._turn.release)
+            scribe = Scribe(self._process(work, lock), self._turn.release)
         except OSError as error:
-            self._turn.release()
             logger.warning("No process could be started to make files beside this one: %s", error)
-            return None
+        finally:
+            if scribe is None:
+                self._turn.release()
+        return scribe
 
     @contextmanager
     def at_work(self, work: Work, lock: int) -> Iterator[Scribe | None]:
