@@ -91,6 +91,21 @@ def test_names_that_are_no_unicode_are_those_that_were_given(files: Scribe, tmp_
     assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]  # noqa: PTH208
 
 
+def test_paths_come_as_bytes_because_the_other_process_may_encode_names_otherwise(
+    tmp_path: Path, lock: int
+) -> None:
+    program, told = tmp_path / "program.py", tmp_path / "told"
+    program.write_text(
+        "import marshal, pathlib, sys; "
+        f"pathlib.Path({str(told)!r}).write_text(ascii(marshal.load(sys.stdin.buffer)))"
+    )
+    with Scribes(program=program).at_work(Work.LINKS, lock) as scribe:
+        assert scribe
+        assert scribe.give(Task("one", "é", "ü"))
+        scribe.finish()
+    assert told.read_text() == ascii([(os.fsencode("é"), os.fsencode("ü"))])
+
+
 def test_who_is_faster_than_the_scribe_is_not_held_up(tmp_path: Path, lock: int) -> None:
     idle = tmp_path / "idle.py"
     idle.write_text("import signal; signal.pause()")

@@ -122,7 +122,9 @@ class Scribe:
     def _send(self) -> None:
         bundle, self._bundle, self._bundle_bytes = self._bundle, [], 0
         self._sent.append(bundle)
-        packed = memoryview(marshal.dumps([(task.target, task.source) for task in bundle]))
+        # Paths as bytes: the other process may take text for names in another encoding.
+        told = [(os.fsencode(task.target), os.fsencode(task.source)) for task in bundle]
+        packed = memoryview(marshal.dumps(told))
         try:
             while packed:
                 packed = packed[self._tasks.write(packed) :]
