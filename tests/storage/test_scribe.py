@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -104,6 +105,18 @@ def test_paths_come_as_bytes_because_the_other_process_may_encode_names_otherwis
         assert scribe.give(Task("one", "é", "ü"))
         scribe.finish()
     assert told.read_text() == ascii([(os.fsencode("é"), os.fsencode("ü"))])
+
+
+def test_pipes_may_be_smaller_than_what_is_sent_at_once(
+    tmp_path: Path, lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on macOS.
+    monkeypatch.delattr(fcntl, "F_SETPIPE_SZ")
+    with Scribes().at_work(Work.FILES, lock) as scribe:
+        assert scribe
+        tasks = [Task(str(n), f"{tmp_path}/{n}", b"x" * 60_000) for n in range(8)]
+        left = give_all(scribe, tasks)
+    assert {path.name for path in tmp_path.iterdir()} == {task.name for task in tasks} - {*left}
 
 
 def test_who_is_faster_than_the_scribe_is_not_held_up(tmp_path: Path, lock: int) -> None:

@@ -198,7 +198,7 @@ class Scribes:
             pass_fds=[lock],
         )
         assert process.stdin
-        # Else the pipe holds less than one bundle.
-        with suppress(OSError):
+        # Else the pipe holds less than one bundle; only Linux can be asked.
+        with suppress(OSError, AttributeError):
             fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _MOST_BUNDLES * 2 * _BUNDLE_BYTES)
         return process
