@@ -107,6 +107,16 @@ LEFT_OUT: dict[str, tuple[bytes, str, Tree]] = {
         {"good": b"good"},
     ),
     "FIFO": (tar(GOOD, tar_member("f", kind=b"6")), "member-left-out", {"good": b"good"}),
+    "FIFO, then its name": (
+        tar(tar_member("f", kind=b"6"), tar_member("f", b"first")),
+        "member-left-out",
+        {"f": b"first"},
+    ),
+    "FIFO of a file's name": (
+        tar(tar_member("f", b"second"), tar_member("f", kind=b"6")),
+        "member-left-out",
+        {"f": b"second"},
+    ),
     "block device": (tar(GOOD, tar_member("d", kind=b"4")), "member-left-out", {"good": b"good"}),
     "character device": (
         tar(GOOD, tar_member("null", kind=b"3")),

@@ -124,6 +124,13 @@ class TestTheTable:
         assert problems(record) == ["member-left-out"]
         assert bench.tree(record) == {"x": b"1"}
 
+    @pytest.mark.parametrize("kind", [b"6", b"1"], ids=["FIFO", "hardlink to nothing"])
+    def test_a_file_may_have_the_name_of_what_is_left_out(self, bench: Bench, kind: bytes) -> None:
+        other, file = tar_member("x", kind=kind), tar_member("x", b"1")
+        for number, members in enumerate([(other, file), (file, other)]):
+            record = bench.upload(tar(*members, tar_member(f"{number}")), "a.tar").record
+            assert bench.tree(record) == {"x": b"1", f"{number}": b""}
+
     def test_bytes_behind_a_compressed_stream_are_told(self, bench: Bench) -> None:
         record = bench.upload(TGZ + b"trailing text", "a.tgz").record
         assert problems(record) == ["trailing-bytes"]

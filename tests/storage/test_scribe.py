@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -90,6 +92,33 @@ def test_names_that_are_no_unicode_are_those_that_were_given(files: Scribe, tmp_
     assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]  # noqa: PTH208
 
 
+def test_paths_come_as_bytes_because_the_other_process_may_encode_names_otherwise(
+    tmp_path: Path, lock: int
+) -> None:
+    program, told = tmp_path / "program.py", tmp_path / "told"
+    program.write_text(
+        "import marshal, pathlib, sys; "
+        f"pathlib.Path({str(told)!r}).write_text(ascii(marshal.load(sys.stdin.buffer)))"
+    )
+    with Scribes(program=program).at_work(Work.LINKS, lock) as scribe:
+        assert scribe
+        assert scribe.give(Task("one", "é", "ü"))
+        scribe.finish()
+    assert told.read_text() == ascii([(os.fsencode("é"), os.fsencode("ü"))])
+
+
+def test_pipes_may_be_smaller_than_what_is_sent_at_once(
+    tmp_path: Path, lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on macOS.
+    monkeypatch.delattr(fcntl, "F_SETPIPE_SZ")
+    with Scribes().at_work(Work.FILES, lock) as scribe:
+        assert scribe
+        tasks = [Task(str(n), f"{tmp_path}/{n}", b"x" * 60_000) for n in range(8)]
+        left = give_all(scribe, tasks)
+    assert {path.name for path in tmp_path.iterdir()} == {task.name for task in tasks} - {*left}
+
+
 def test_who_is_faster_than_the_scribe_is_not_held_up(tmp_path: Path, lock: int) -> None:
     idle = tmp_path / "idle.py"
     idle.write_text("import signal; signal.pause()")
@@ -133,6 +162,21 @@ def test_where_none_can_be_started_there_is_none(
     with monkeypatch.context() as patched:
         patched.setattr(sys, "executable", "/nowhere/python")
         assert scribes.start(Work.FILES, lock) is None
+    with scribes.at_work(Work.FILES, lock) as scribe:
+        assert scribe
+
+
+def test_what_goes_wrong_at_a_start_is_not_in_the_way_of_the_next(
+    lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    scribes = Scribes()
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", none_left)
+        with pytest.raises(MemoryError):
+            scribes.start(Work.FILES, lock)
     with scribes.at_work(Work.FILES, lock) as scribe:
         assert scribe
 

@@ -70,6 +70,7 @@ class TreeBuilder:
         self._identity = self._packing.algorithms.index("sha256")
         self._batch = blobs.batch()
         self._taken: list[bytes] = []
+        self._with_content: set[str] = set()
         self._without_content: set[str] = set()
 
     def build(
@@ -102,6 +103,7 @@ class TreeBuilder:
             self._check()
             if member.kind is MemberKind.FILE:
                 self._taken.append(self._take(content, member.path))
+                self._with_content.add(member.path)
                 plan.add_file(member, self._taken[-1])
             else:
                 self._without_content.add(member.path)
@@ -115,8 +117,11 @@ class TreeBuilder:
             self._batch.forget(self._packing.unpack(packed, "").sha256)
 
     def _settle(self, plan: TreePlan[bytes], planned: Iterable[_PlannedEntry]) -> None:
-        """Links and empty directories came without content, which could be staged at their path."""
-        if plan.has_left_out:
+        """Links and empty directories came without content, which could be staged at their path.
+
+        Where a path came both ways, it is not known here which of the two the tree has.
+        """
+        if plan.has_left_out or not self._with_content.isdisjoint(self._without_content):
             self._batch.settle(None)
         else:
             self._batch.settle([path for path, _ in planned if path in self._without_content])

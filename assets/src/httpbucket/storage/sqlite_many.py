@@ -24,7 +24,7 @@ _VALUE = f"substr(:all, ({_PLACE}) * :size + 1, :size)"
 _FEW = 256
 
 # For 64 digests a number with a bit for each that is there: half of the time of a row for each.
-# The highest bit is the sign, and added last, so that the sum never overflows.
+# The highest bit is the sign: no sum of some of them overflows, in whatever order they are added.
 _WHICH = f"""
 {_DIGIT} SELECT (
     SELECT sum(1 << low.n) FROM digit AS low CROSS JOIN blob ON sha256 = {_VALUE}

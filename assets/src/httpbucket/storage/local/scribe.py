@@ -122,7 +122,9 @@ class Scribe:
     def _send(self) -> None:
         bundle, self._bundle, self._bundle_bytes = self._bundle, [], 0
         self._sent.append(bundle)
-        packed = memoryview(marshal.dumps([(task.target, task.source) for task in bundle]))
+        # Paths as bytes: the other process may take text for names in another encoding.
+        told = [(os.fsencode(task.target), os.fsencode(task.source)) for task in bundle]
+        packed = memoryview(marshal.dumps(told))
         try:
             while packed:
                 packed = packed[self._tasks.write(packed) :]
@@ -166,12 +168,15 @@ class Scribes:
         """
         if not self._turn.acquire(blocking=False):
             return None
+        scribe = None
         try:
-            return Scribe(self._process(work, lock), self._turn.release)
+            scribe = Scribe(self._process(work, lock), self._turn.release)
         except OSError as error:
-            self._turn.release()
             logger.warning("No process could be started to make files beside this one: %s", error)
-            return None
+        finally:
+            if scribe is None:
+                self._turn.release()
+        return scribe
 
     @contextmanager
     def at_work(self, work: Work, lock: int) -> Iterator[Scribe | None]:
@@ -193,7 +198,7 @@ class Scribes:
             pass_fds=[lock],
         )
         assert process.stdin
-        # Else the pipe holds less than one bundle.
-        with suppress(OSError):
+        # Else the pipe holds less than one bundle; only Linux can be asked.
+        with suppress(OSError, AttributeError):
             fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, _MOST_BUNDLES * 2 * _BUNDLE_BYTES)
         return process

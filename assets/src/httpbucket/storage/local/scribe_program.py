@@ -16,7 +16,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 #: As `layout.BLOB_MODE` and `layout.PUBLIC_DIRECTORY_MODE`.
 _FILE_MODE = 0o444
@@ -25,7 +24,7 @@ _DIRECTORY_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
-def make_file(path: str, content: bytes) -> bool:
+def make_file(path: bytes, content: bytes) -> bool:
     """Make a file where there is none; whether it was."""
     try:
         descriptor = os.open(path, _NEW, _FILE_MODE)
@@ -47,7 +46,7 @@ class Links:
         # Of the last one: that of the next will probably be there, or missing, as well.
         self._directory_was_missing = False
 
-    def make(self, path: str, source: str) -> bool:
+    def make(self, path: bytes, source: bytes) -> bool:
         """Give a file one more name, which nothing has; whether it was given."""
         try:
             if self._directory_was_missing:
@@ -62,9 +61,9 @@ class Links:
         return True
 
 
-def _make_directory(path: str) -> bool:
+def _make_directory(path: bytes) -> bool:
     """Make the directory that a file of this path lies in, and those above; whether it was."""
-    directory = path.rpartition("/")[0]
+    directory = path.rpartition(b"/")[0]
     try:
         os.mkdir(directory, _DIRECTORY_MODE)
     except FileExistsError:
@@ -72,12 +71,12 @@ def _make_directory(path: str) -> bool:
     except FileNotFoundError:
         _make_directory(directory)
         # What this one would hand on, those below do not get.
-        os.chmod(directory.rpartition("/")[0], _DIRECTORY_MODE)
+        os.chmod(directory.rpartition(b"/")[0], _DIRECTORY_MODE)
         os.mkdir(directory, _DIRECTORY_MODE)
     return True
 
 
-def main(make: Callable[[str, Any], bool]) -> None:
+def main(make: Callable[[bytes, bytes], bool]) -> None:
     """Take bundle after bundle, until there are no more or who sends them is gone."""
     parent = os.getppid()
     while bundle := _next_bundle():
@@ -88,10 +87,10 @@ def main(make: Callable[[str, Any], bool]) -> None:
         sys.stdout.buffer.flush()
 
 
-def _next_bundle() -> list[tuple[str, Any]]:
+def _next_bundle() -> list[tuple[bytes, bytes]]:
     """Paths, each with the content that is to be there or the file that is to be linked."""
     try:
-        bundle: list[tuple[str, Any]] = marshal.load(sys.stdin.buffer)
+        bundle: list[tuple[bytes, bytes]] = marshal.load(sys.stdin.buffer)
     except EOFError:
         return []
     return bundle
