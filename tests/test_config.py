@@ -124,6 +124,7 @@ BAD = [
     ("UNPACK_MAX_MEMBERS", "0"),
     ("UNPACK_MAX_RATIO", "many"),
     ("UNPACK_MAX_DEPTH", "-1"),
+    ("UNPACK_MAX_DEPTH", "257"),
     ("UNPACK_MAX_PATH", "1k"),
     ("UNPACK_MAX_SECONDS", "1.5"),
     ("UNPACK_NOT", "jar"),

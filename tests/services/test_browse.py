@@ -151,7 +151,7 @@ class TestWalking:
 
     def test_trees_may_be_deeper_than_the_stack(self, bench: Bench) -> None:
         deep = build(
-            Settings.from_environ({"UNPACK_MAX_DEPTH": "2000", "UNPACK_MAX_PATH": "4000"}),
+            replace(Settings.from_environ({"UNPACK_MAX_PATH": "4000"}), unpack_max_depth=2000),
             bench.stores,
             now=lambda: NOW,
         )

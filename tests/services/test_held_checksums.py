@@ -1,4 +1,4 @@
-"""A list that is put aside comes back as it was added."""
+"""A list that is put spool comes back as it was added."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from httpbucket.domain.checksum_runs import read_runs
-from httpbucket.services.aside import Aside
 from httpbucket.services.held_checksums import HeldChecksums
+from httpbucket.services.spool import Spool
 from tests.backends import local_backend
 from tests.services.asking import lines
 
@@ -18,8 +18,8 @@ CONTENTS = [b"%d" % number for number in range(3000)]
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[HeldChecksums]:
-    with Aside(local_backend(tmp_path / "store").stores.staging) as aside:
-        yield HeldChecksums(aside)
+    with Spool(local_backend(tmp_path / "store").stores.staging) as spool:
+        yield HeldChecksums(spool)
 
 
 def test_every_run_comes_back_in_its_order(held: HeldChecksums) -> None:

@@ -147,7 +147,7 @@ class Settings:
             "unpack_max_bytes": reader.read("UNPACK_MAX_BYTES", "2gb", values.size),
             "unpack_max_members": reader.read("UNPACK_MAX_MEMBERS", "100000", values.count),
             "unpack_max_ratio": reader.read("UNPACK_MAX_RATIO", "2000", values.count),
-            "unpack_max_depth": reader.read("UNPACK_MAX_DEPTH", "64", values.count),
+            "unpack_max_depth": reader.read("UNPACK_MAX_DEPTH", "64", values.depth),
             "unpack_max_path": reader.read("UNPACK_MAX_PATH", "1024", values.count),
             "unpack_max_seconds": reader.read("UNPACK_MAX_SECONDS", "300", values.count),
             "unpack_concurrency": reader.read("UNPACK_CONCURRENCY", "2", values.count),

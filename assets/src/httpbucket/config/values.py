@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from httpbucket.domain.digest import algorithm_name
 from httpbucket.domain.size import parse_size
 
+_MOST_DEPTH = 256
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -67,6 +69,16 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise ValueError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def depth(text: str) -> int:
+    """How many directories may lie within each other: no more than can be removed again.
+
+    The standard library takes a level of the stack for each, of a thousand.
+    """
+    if (depth := count(text)) > _MOST_DEPTH:
+        raise ValueError(f"{text} is deeper than the {_MOST_DEPTH} directories that can be removed")
+    return depth
 
 
 def whole(text: str) -> int:

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from httpbucket.domain.digest import Digest
 from httpbucket.domain.errors import BlobNotFound, IndexNotReady
-from httpbucket.services.aside import Aside
 from httpbucket.services.ask import Ask
 from httpbucket.services.digests_in_order import PORTION, in_order
 from httpbucket.services.held_checksums import HeldChecksums
 from httpbucket.services.leases import Leases
 from httpbucket.services.lookup import Lookup
+from httpbucket.services.spool import Spool
 from httpbucket.storage.base import BlobStore, FoundMany, Index, Staging
 
 
@@ -45,12 +45,12 @@ class AskMany:
     @contextmanager
     def hold(self) -> Iterator[HeldChecksums]:
         """A new, empty list, gone at the end."""
-        with Aside(self._staging) as aside:
-            yield HeldChecksums(aside)
+        with Spool(self._staging) as spool:
+            yield HeldChecksums(spool)
 
-    def aside(self) -> Aside:
+    def spool(self) -> Spool:
         """Room for an answer, which the caller discards."""
-        return Aside(self._staging)
+        return Spool(self._staging)
 
     def missing(self, asked: HeldChecksums) -> bytearray:
         """A byte for each digest, in their order: 1 where it has to be sent, or else 0.

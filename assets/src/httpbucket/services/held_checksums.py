@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from httpbucket.domain.checksum_runs import ChecksumRun
-from httpbucket.services.aside import Aside
+from httpbucket.services.spool import Spool
 
 
 class HeldChecksums:
     """Runs of digests in the order in which they came, to be gone through again and again."""
 
-    def __init__(self, aside: Aside) -> None:
-        self._aside = aside
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
         #: How many digests there are.
         self.total = 0
 
@@ -26,12 +26,12 @@ class HeldChecksums:
         lengths = run.lengths.tobytes() if run.lengths else b""
         sizes = (run.size, len(run.digests), len(run.raws), len(lengths))
         head = b"%s %d %d %d %d\n" % (",".join(run.algorithms).encode(), *sizes)
-        self._aside.write(b"".join((head, run.digests, run.raws, lengths)))
+        self._spool.write(b"".join((head, run.digests, run.raws, lengths)))
         self.total += run.total
 
     def __iter__(self) -> Iterator[ChecksumRun]:
         """Every run."""
-        with self._aside.open() as reader:
+        with self._spool.open() as reader:
             while head := reader.readline():
                 yield _run(head, reader)
 

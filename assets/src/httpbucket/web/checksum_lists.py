@@ -11,8 +11,8 @@ from flask import Response
 from httpbucket.domain.checksum_list import read_checksum_list
 from httpbucket.domain.checksum_runs import read_runs, runs_of
 from httpbucket.domain.errors import TooManyChecksums
-from httpbucket.services.aside import Aside
 from httpbucket.services.held_checksums import HeldChecksums
+from httpbucket.services.spool import Spool
 from httpbucket.web.request import BucketRequest, refuse_coded
 
 #: The longest list: so many digests, and so many bytes.
@@ -49,25 +49,25 @@ def read_list(asked: BucketRequest, held: HeldChecksums, *, preferred: str) -> b
 
 
 def answer_with(
-    held: HeldChecksums, marks: Sequence[int], aside: Aside, *, is_array: bool
+    held: HeldChecksums, marks: Sequence[int], spool: Spool, *, is_array: bool
 ) -> Response:
     """Those of the digests that have a mark, in the form and byte for byte as they came.
 
-    They wait in ``aside``, which is discarded with the answer: all of them together are as long as
+    They wait in ``spool``, which is discarded with the answer: all of them together are as long as
     the body was.
     """
     try:
         for piece in _as_array(held, marks) if is_array else _marked(held, marks, b""):
-            aside.write(piece)
-        reader = aside.open()
+            spool.write(piece)
+        reader = spool.open()
     except BaseException:
-        aside.discard()
+        spool.discard()
         raise
     mimetype = "application/json" if is_array else "text/plain"
     response = Response(_pieces(reader), mimetype=mimetype)
-    response.content_length = aside.size
+    response.content_length = spool.size
     response.call_on_close(reader.close)
-    response.call_on_close(aside.discard)
+    response.call_on_close(spool.discard)
     return response
 
 

@@ -29,7 +29,7 @@ def blueprint(*, ask: Ask, ask_many: AskMany, checksum_type: str) -> Blueprint:
         with ask_many.hold() as held:
             is_array = read_list(current_request(), held, preferred=checksum_type)
             marks = ask_many.missing(held)
-            return answer_with(held, marks, ask_many.aside(), is_array=is_array)
+            return answer_with(held, marks, ask_many.spool(), is_array=is_array)
 
     return routes
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import sys
 
 # Of typing, which would take longer to import than Python to start.
@@ -78,6 +79,8 @@ def _make_directory(path: bytes) -> bool:
 
 def main(make: Callable[[bytes, bytes], bool]) -> None:
     """Take bundle after bundle, until there are no more or who sends them is gone."""
+    # Ctrl-C reaches this process too; who started it finishes what is under way, and ends it then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     while bundle := _next_bundle():
         if os.getppid() != parent:

@@ -13,7 +13,7 @@ from httpbucket.storage.base import StagedFile, Staging
 BUFFER_BYTES = 64 * 1024
 
 
-class Aside:
+class Spool:
     """Bytes that nobody keeps. Used by one thread at a time; ends with `discard`.
 
     They lie in ``staging``, and in memory where that takes no more: to put something aside is no

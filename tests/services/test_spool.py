@@ -1,4 +1,4 @@
-"""Bytes put aside are read as they were written, also where the disk takes none."""
+"""Bytes put spool are read as they were written, also where the disk takes none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from httpbucket.domain.errors import StorageFull, StorageUnavailable
-from httpbucket.services.aside import BUFFER_BYTES, Aside
+from httpbucket.services.spool import BUFFER_BYTES, Spool
 from httpbucket.storage.base import StagedFile, Staging
 from tests.backends import local_backend
 
@@ -57,30 +57,30 @@ class _Refusing:
         self._staged.write(piece)
 
 
-def written(staging: Staging, pieces: list[bytes]) -> Aside:
-    aside = Aside(staging)
+def written(staging: Staging, pieces: list[bytes]) -> Spool:
+    spool = Spool(staging)
     for piece in pieces:
-        aside.write(piece)
-    return aside
+        spool.write(piece)
+    return spool
 
 
-def read(aside: Aside) -> bytes:
-    with aside.open() as reader:
+def read(spool: Spool) -> bytes:
+    with spool.open() as reader:
         return reader.read()
 
 
 @pytest.mark.parametrize("pieces", [[], [b"few"], [b"x" * BUFFER_BYTES], PIECES, [WHOLE]])
 def test_what_was_written_is_read_again_and_again(staging: Staging, pieces: list[bytes]) -> None:
-    with written(staging, pieces) as aside:
-        assert aside.size == sum(map(len, pieces))
-        assert [read(aside), read(aside)] == 2 * [b"".join(pieces)]
+    with written(staging, pieces) as spool:
+        assert spool.size == sum(map(len, pieces))
+        assert [read(spool), read(spool)] == 2 * [b"".join(pieces)]
 
 
 def test_it_can_be_read_between_writes(staging: Staging) -> None:
-    with written(staging, PIECES) as aside:
-        assert read(aside) == WHOLE
-        aside.write(b"more")
-        assert read(aside) == WHOLE + b"more"
+    with written(staging, PIECES) as spool:
+        assert read(spool) == WHOLE
+        spool.write(b"more")
+        assert read(spool) == WHOLE + b"more"
 
 
 @pytest.mark.parametrize("refusal", [StorageFull("full"), StorageUnavailable("read-only")])
@@ -88,20 +88,20 @@ def test_it_can_be_read_between_writes(staging: Staging) -> None:
 def test_what_the_disk_refuses_waits_in_memory(
     staging: Staging, refusal: Exception, writes: int
 ) -> None:
-    with written(RefusingStaging(staging, refusal, writes=writes), PIECES) as aside:
-        assert (aside.size, read(aside)) == (len(WHOLE), WHOLE)
+    with written(RefusingStaging(staging, refusal, writes=writes), PIECES) as spool:
+        assert (spool.size, read(spool)) == (len(WHOLE), WHOLE)
 
 
 def test_a_few_bytes_need_no_disk(staging: Staging) -> None:
     refusing = RefusingStaging(staging, AssertionError("it was asked"), writes=0)
-    with written(refusing, [b"x" * BUFFER_BYTES]) as aside:
-        assert read(aside) == b"x" * BUFFER_BYTES
+    with written(refusing, [b"x" * BUFFER_BYTES]) as spool:
+        assert read(spool) == b"x" * BUFFER_BYTES
 
 
 def test_those_who_read_when_it_is_discarded_read_on(staging: Staging) -> None:
-    aside = written(staging, PIECES)
-    with aside.open() as reader:
-        aside.discard()
-        aside.discard()
+    spool = written(staging, PIECES)
+    with spool.open() as reader:
+        spool.discard()
+        spool.discard()
         assert reader.read() == WHOLE
-    assert aside.size == 0
+    assert spool.size == 0
