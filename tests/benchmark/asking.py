@@ -22,8 +22,8 @@ AT_ONCE = 8
 
 
 def works(scale: Scale) -> list[Work]:
-    """All questions, on as many connections as the scale says."""
-    ones = [
+    """Single questions, on as many connections as the scale says."""
+    return [
         Work(
             key=f"head-{what}-{connections}",
             title=f"HEAD, content {what}, {_connections(connections)}",
@@ -34,8 +34,11 @@ def works(scale: Scale) -> list[Work]:
         for what in ("known", "unknown")
         for connections in scale.connections
     ]
+
+
+def works_of_many() -> list[Work]:
+    """Questions for many digests at once; who is asked unpacks what they are of."""
     return [
-        *ones,
         Work("batch-known", f"{_MANY}, 1 connection", "digests", (SYNCED,), _many),
         Work(
             f"batch-known-{AT_ONCE}",

@@ -116,8 +116,16 @@ GOALS: tuple[Goal, ...] = (
 MOST_GROWN = 64 * MIB
 MOST_GROWN_UNPACKING = MOST_GROWN + 2 * 80 * MIB
 
-#: Works during which something is unpacked or packed.
-UNPACKING = ("tar-small", "unpack-tgz", "unpack-zip", "again-tgz", "again-zip")
+#: Works during which something is unpacked or packed, be it to have something to ask for.
+UNPACKING = (
+    "batch-known",
+    f"batch-known-{AT_ONCE}",
+    "tar-small",
+    "unpack-tgz",
+    "unpack-zip",
+    "again-tgz",
+    "again-zip",
+)
 
 
 def grown(results: Results) -> tuple[int | None, int | None]:
@@ -125,10 +133,4 @@ def grown(results: Results) -> tuple[int | None, int | None]:
 
     A size that unpacking left behind counts as unpacking's.
     """
-    ours = [kind.name for kind in BUCKETS]
-    works = list(dict.fromkeys(sample.work for sample in results.samples))
-    first = next((works.index(work) for work in works if work in UNPACKING), len(works))
-    return (
-        results.grown_bytes(ours, works=works[:first]),
-        results.grown_bytes(ours, works=works[first:]),
-    )
+    return results.grown_bytes([kind.name for kind in BUCKETS], until=UNPACKING)

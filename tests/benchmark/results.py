@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -83,14 +83,21 @@ class Results:
         """The most of all rounds."""
         return _most(sample.peak_bytes for sample in self._of(work, contestant))
 
-    def grown_bytes(self, contestants: Iterable[str], *, works: Iterable[str]) -> int | None:
-        """The most by which a process of these servers grew during these works."""
-        who, what = set(contestants), set(works)
-        return _most(
-            sample.grown_bytes
-            for sample in self.samples
-            if sample.contestant in who and sample.work in what
-        )
+    def grown_bytes(
+        self, contestants: Collection[str], *, until: Collection[str]
+    ) -> tuple[int | None, int | None]:
+        """The most by which a process of these servers grew, before and from these works on."""
+        before: list[int | None] = []
+        since: list[int | None] = []
+        begun: set[tuple[str, int]] = set()
+        for sample in self.samples:
+            if sample.contestant in contestants:
+                # Servers are started anew for each round.
+                server = (sample.contestant, sample.round)
+                if sample.work in until:
+                    begun.add(server)
+                (since if server in begun else before).append(sample.grown_bytes)
+        return _most(before), _most(since)
 
     def save(self, path: Path) -> None:
         """Write all of it; `load` reads it again."""

@@ -52,8 +52,21 @@ def test_of_memory_the_most_of_all_rounds_counts() -> None:
     )
     assert results.peak_bytes("put", "ours") == 9
     assert results.peak_bytes("put", "bare") is None
-    assert results.grown_bytes(["ours", "bare"], works=["put"]) == 2
-    assert results.grown_bytes(["ours"], works=["get"]) is None
+    assert results.grown_bytes(["ours", "bare"], until=[]) == (2, None)
+
+
+def test_memory_that_unpacking_left_behind_is_told_apart_for_each_server() -> None:
+    samples = [
+        ("small", "ours", 0, 1),
+        ("unpack", "ours", 0, 5),
+        ("small", "ours", 0, 6),
+        ("small", "other", 0, 3),
+        ("small", "ours", 1, 2),
+    ]
+    results = _results(
+        *(Sample(work, who, number, 1, 1, grown_bytes=size) for work, who, number, size in samples)
+    )
+    assert results.grown_bytes(["ours", "other"], until=["unpack"]) == (3, 6)
 
 
 def test_results_come_back_from_their_file(tmp_path: Path) -> None:

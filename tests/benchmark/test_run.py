@@ -129,8 +129,11 @@ class TestReplay:
 
     def test_requests_are_repeated_until_the_time_is_over(self) -> None:
         with _echo() as port:
-            answers = replay(port, [ask("HEAD", "/")], 2, seconds=0.1)
-        assert answers.count > 2
+            # On a machine with much to do the shorter times may be over with the first answers.
+            counts = (
+                replay(port, [ask("HEAD", "/")], 2, seconds=time).count for time in (0.1, 1, 10)
+            )
+            assert any(count > 2 for count in counts)
 
     def test_an_answer_that_was_not_expected_is_an_error(self) -> None:
         with _echo() as port:

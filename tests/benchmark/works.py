@@ -12,6 +12,7 @@ def all_works(scale: Scale) -> list[Work]:
     return [
         *asking.works(scale),
         *sending.works(scale),
+        *asking.works_of_many(),
         *unpacking.works(scale),
         *fetching.works(scale),
         *trees.works(scale),
