@@ -55,6 +55,9 @@ def trace_of_uploads(server: LiveServer, kinds: Sequence[str], *, number: int = 
         for place, kind in enumerate(kinds):
             content, filename = content_of(kind, number + place)
             upload_to(server, BOB, content, filename)
+        # A call whose end is not told yet would be missing: the last answer's, above all. The only
+        # thread has returned from it when it answers again.
+        assert server.request("GET", "/uploads/none").status == 404
     return list(calls_in(output.read_text()))
 
 
