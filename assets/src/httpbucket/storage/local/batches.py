@@ -140,6 +140,7 @@ class LocalBlobBatch:
 
     def _scribe_of_files(self, waiting: int) -> Scribe | None:
         scribes = self._scribes
+        # Another batch may have the only one; so it is asked for again after as many contents.
         if not scribes or not waiting or waiting % scribes.least or not self._tree.keeps_modes:
             return None
         return scribes.start(Work.FILES, self._staging.lock)
